@@ -1,0 +1,1 @@
+"""What runs inside the nodes of the graph: data, features, models, training, evaluation, selection."""

@@ -1,0 +1,23 @@
+"""Inputs of a node that takes one artifact per model: `model_sequential`, `model_alexnet`, ..."""
+
+from collections.abc import Iterable, Mapping
+
+from tfx import types
+from tfx.types.component_spec import ChannelParameter
+
+
+def key_of(kind: str, name: str) -> str:
+    """Returns the input's key for one model."""
+    return f"{kind}_{name.replace('-', '_')}"
+
+
+def channel_inputs(
+    kind: str, artifact_type: type[types.Artifact], names: Iterable[str]
+) -> dict[str, ChannelParameter]:
+    """Returns the part of a component's INPUTS that takes one artifact per model."""
+    return {key_of(kind, name): ChannelParameter(type=artifact_type) for name in names}
+
+
+def keyed(kind: str, channels: Mapping[str, types.BaseChannel]) -> dict[str, types.BaseChannel]:
+    """Returns channels by name as channels by input key."""
+    return {key_of(kind, name): channel for name, channel in channels.items()}

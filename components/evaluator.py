@@ -1,0 +1,118 @@
+"""`ComparingEvaluator`: TFX's Evaluator (TFMA), told what a first run is: no baseline yet."""
+
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from google.protobuf import text_format
+from tfx import types
+from tfx.components.evaluator import executor
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ExecutionParameter
+from tfx.utils import json_utils
+
+from components import baseline, data
+from components.features import LABEL
+
+ACCURACY = "sparse_categorical_accuracy"
+LOSS = "sparse_categorical_crossentropy"
+CANDIDATE = "candidate"
+BASELINE = "baseline"
+TWO_SIDED_95 = 1.96
+TYPICAL_ACCURACY = 0.99
+
+
+def evaluation_config(floor: float, test_images: int) -> tfma.EvalConfig:
+    """Returns what is measured on `test`, overall and by digit, and what blesses a model.
+
+    Args:
+      floor: the least accuracy.
+      test_images: how many there are; the more, the smaller a loss against the served model that
+        chance explains.
+    """
+    margin = chance_margin(test_images)
+    specs = "".join(
+        f'model_specs {{ name: "{name}" signature_name: "examples" label_key: "{LABEL}" '
+        f'prediction_key: "probabilities" is_baseline: {str(name == BASELINE).lower()} }}\n'
+        for name in (CANDIDATE, BASELINE)
+    )
+    text = f"""
+      {specs}
+      slicing_specs {{}}
+      slicing_specs {{ feature_keys: "{LABEL}" }}
+      metrics_specs {{
+        metrics {{ class_name: "ExampleCount" }}
+        metrics {{ class_name: "SparseCategoricalCrossentropy" config: '"name": "{LOSS}"' }}
+        metrics {{
+          class_name: "SparseCategoricalAccuracy" config: '"name": "{ACCURACY}"'
+          threshold {{
+            value_threshold {{ lower_bound {{ value: {floor} }} }}
+            change_threshold {{ direction: HIGHER_IS_BETTER absolute {{ value: {-margin} }} }}
+          }}
+        }}
+      }}
+    """
+    return text_format.Parse(text, tfma.EvalConfig())
+
+
+def chance_margin(images: int) -> float:
+    """Returns the difference of two accuracies near 99% that chance explains on so many images."""
+    variance = TYPICAL_ACCURACY * (1 - TYPICAL_ACCURACY) / images
+    return float(TWO_SIDED_95 * (2 * variance) ** 0.5)
+
+
+class Executor(executor.Executor):  # type: ignore[misc]
+    """Runs TFX's executor without the baseline where that is empty."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes `evaluation` and `blessing`."""
+        key = standard_component_specs.BASELINE_MODEL_KEY
+        if baseline.is_empty(artifact_utils.get_single_instance(input_dict[key])):
+            input_dict = {k: v for k, v in input_dict.items() if k != key}
+        super().Do(input_dict, output_dict, exec_properties)
+
+
+class ComparingEvaluatorSpec(standard_component_specs.EvaluatorSpec):  # type: ignore[misc]
+    """TFX's, and the code's digest."""
+
+    PARAMETERS = {
+        **standard_component_specs.EvaluatorSpec.PARAMETERS,
+        "code": ExecutionParameter(type=str),
+    }
+
+
+class ComparingEvaluator(base_beam_component.BaseBeamComponent):  # type: ignore[misc]
+    """Outputs `evaluation` and `blessing`."""
+
+    SPEC_CLASS = ComparingEvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        model: types.BaseChannel,
+        baseline_model: types.BaseChannel,
+        config: tfma.EvalConfig,
+        code: str,
+    ) -> None:
+        """Takes a candidate, and a baseline that may be empty."""
+        super().__init__(
+            ComparingEvaluatorSpec(
+                examples=examples,
+                schema=schema,
+                model=model,
+                baseline_model=baseline_model,
+                eval_config=config,
+                example_splits=json_utils.dumps([data.TEST]),
+                fairness_indicator_thresholds="null",
+                evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+                code=code,
+            )
+        )

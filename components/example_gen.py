@@ -1,0 +1,146 @@
+"""`MnistExampleGen`: ingests MNIST on Beam as tf.Examples in three splits, in file order.
+
+Each shard is one Beam element and one file, so the order holds on every runner. The fingerprint is
+the content's SHA-256, not sizes and times.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+from tfx import types
+from tfx.components.example_gen import utils as example_gen_utils
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+
+from components import data
+from components.features import IMAGE, LABEL
+
+DIGITS_PER_SHARD = 6_000
+FILE_NAME = "data_tfrecord-{:05d}-of-{:05d}.gz"
+
+
+class Shard(NamedTuple):
+    """What one file holds: images uint8 [n, 28, 28] and labels uint8 [n]."""
+
+    path: str
+    images: np.ndarray
+    labels: np.ndarray
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
+    """Reads the data, checks its digest, writes the splits."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes `examples`.
+
+        Raises:
+          DataError: the data cannot be read, or it changed since the run was planned.
+        """
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        raw = data.load(exec_properties["data"])
+        digest = checked_digest(raw, exec_properties["sha256"])
+        counts = [int(exec_properties[f"{name}_images"]) for name in data.SPLITS]
+        examples.split_names = artifact_utils.encode_split_names(list(data.SPLITS))
+        examples.span = 0
+        examples.set_string_custom_property(example_gen_utils.FINGERPRINT_PROPERTY_NAME, digest)
+        examples_utils.set_payload_format(
+            examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
+        )
+        examples_utils.set_file_format(examples, "tfrecords_gzip")
+        shards = [
+            shard
+            for name, (images, labels) in data.split(raw, *counts).items()
+            for shard in shards_of(artifact_utils.get_split_uri([examples], name), images, labels)
+        ]
+        with self._make_beam_pipeline() as root:
+            _ = root | "Shards" >> beam.Create(shards) | "Write" >> beam.Map(write_shard)
+
+
+def checked_digest(raw: data.RawData, expected: str) -> str:
+    """Returns the digest of the content.
+
+    Raises:
+      DataError: another one was expected.
+    """
+    digest = data.content_sha256(raw)
+    if expected and digest != expected:
+        raise data.DataError(
+            f"expected data with SHA-256 {expected}; got {digest}: the files changed after the "
+            "run was planned, start it again"
+        )
+    return digest
+
+
+def shards_of(folder: str, images: np.ndarray, labels: np.ndarray) -> Iterator[Shard]:
+    """Cuts a split into shards, in order."""
+    count = -(-len(labels) // DIGITS_PER_SHARD)
+    for number in range(count):
+        part = slice(number * DIGITS_PER_SHARD, (number + 1) * DIGITS_PER_SHARD)
+        path = os.path.join(folder, FILE_NAME.format(number, count))
+        yield Shard(path, images[part], labels[part])
+
+
+def write_shard(shard: Shard) -> None:
+    """Writes one gzip TFRecord file of tf.Examples."""
+    tf.io.gfile.makedirs(os.path.dirname(shard.path))
+    with tf.io.TFRecordWriter(shard.path, "GZIP") as writer:
+        for image, label in zip(shard.images, shard.labels, strict=True):
+            writer.write(to_example(image, int(label)).SerializeToString())
+
+
+def to_example(image: np.ndarray, label: int) -> tf.train.Example:
+    """Returns the tf.Example of one digit: `image` 784 int64 in 0..255 and `label` one int64."""
+    pixels = tf.train.Int64List(value=image.ravel().tolist())
+    features = {
+        IMAGE: tf.train.Feature(int64_list=pixels),
+        LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features))
+
+
+class MnistExampleGenSpec(types.ComponentSpec):  # type: ignore[misc]
+    """See `MnistExampleGen`."""
+
+    PARAMETERS = {
+        "data": ExecutionParameter(type=str),
+        "sha256": ExecutionParameter(type=str),
+        "code": ExecutionParameter(type=str),
+        **{f"{name}_images": ExecutionParameter(type=int) for name in data.SPLITS},
+    }
+    INPUTS: dict[str, Any] = {}
+    OUTPUTS = {"examples": ChannelParameter(type=standard_artifacts.Examples)}
+
+
+class MnistExampleGen(base_beam_component.BaseBeamComponent):  # type: ignore[misc]
+    """Ingests MNIST.
+
+    Outputs `examples` with the splits `train` (the first four fifths of the training file), `eval`
+    (its last fifth, as Keras' `validation_split` takes it) and `test`.
+    """
+
+    SPEC_CLASS = MnistExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(self, location: str, sha256: str, images: dict[str, int], code: str) -> None:
+        """Takes where the data is, its digest ("" if unknown) and the images per split (0: all)."""
+        super().__init__(
+            MnistExampleGenSpec(
+                data=location,
+                sha256=sha256,
+                code=code,
+                examples=types.Channel(type=standard_artifacts.Examples),
+                **{f"{name}_images": images[name] for name in data.SPLITS},
+            )
+        )

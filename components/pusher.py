@@ -1,0 +1,81 @@
+"""`VersionPusher`: TFX's Pusher, but a push is atomic, numbers only grow, nothing is pushed twice."""
+
+import pathlib
+from typing import Any
+
+from tfx import types
+from tfx.components.pusher import executor
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ExecutionParameter
+from tfx.utils import proto_utils
+
+from components import saved_model, versions
+
+PUSHED = "pushed"
+VERSION = "pushed_version"
+
+
+class Executor(executor.Executor):  # type: ignore[misc]
+    """Pushes a blessed model to the folder that is served."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills `pushed_model` with where the model went, or that it went nowhere."""
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        if not self.CheckBlessing(input_dict):
+            self._MarkNotPushed(pushed)
+            return
+        destination = pusher_pb2.PushDestination()
+        proto_utils.json_to_proto(exec_properties["push_destination"], destination)
+        base = pathlib.Path(destination.filesystem.base_directory)
+        version = push_once(pathlib.Path(self.GetModelPath(input_dict)), base)
+        self._MarkPushed(pushed, str(base / str(version)), str(version))
+
+
+def push_once(model: pathlib.Path, base: pathlib.Path) -> int:
+    """Pushes a model unless it is what the newest version already holds; returns the version."""
+    served = versions.latest(base)
+    if served and saved_model.digest(base / str(served)) == saved_model.digest(model):
+        return served
+    return versions.push(model, base)
+
+
+class VersionPusherSpec(standard_component_specs.PusherSpec):  # type: ignore[misc]
+    """TFX's, and the code's digest."""
+
+    PARAMETERS = {
+        **standard_component_specs.PusherSpec.PARAMETERS,
+        "code": ExecutionParameter(type=str),
+    }
+
+
+class VersionPusher(base_component.BaseComponent):  # type: ignore[misc]
+    """Outputs `pushed_model`, whose properties name the version."""
+
+    SPEC_CLASS = VersionPusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: types.BaseChannel,
+        blessing: types.BaseChannel,
+        serving_dir: str,
+        code: str,
+    ) -> None:
+        """Takes the winner, whether it is blessed, and the folder that is served."""
+        filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=serving_dir)
+        super().__init__(
+            VersionPusherSpec(
+                model=model,
+                model_blessing=blessing,
+                push_destination=pusher_pb2.PushDestination(filesystem=filesystem),
+                pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+                code=code,
+            )
+        )

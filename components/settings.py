@@ -1,0 +1,99 @@
+"""What a Tuner and a Trainer are told, as frozen dataclasses that survive the trip through JSON.
+
+The graph writes them into `custom_config`, so they are part of a node's cache key; the entry points
+read them back. No defaults: every number comes from a profile.
+"""
+
+import dataclasses
+from typing import Any, Self
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """What the Tuner and the Trainer of one model have in common.
+
+    Attributes:
+      name: the model's name in the registry.
+      module: dotted path of the module that builds it.
+      input_shape: (height, width, channels) that the network takes.
+      precision: `auto`, or a Keras dtype policy such as `mixed_bfloat16`.
+      schedule: `one_cycle` or `constant` learning rate.
+      seed: of weights, dropout and the order of the images.
+    """
+
+    name: str
+    module: str
+    input_shape: tuple[int, ...]
+    precision: str
+    schedule: str
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TuneSettings:
+    """A search: each trial trains on the first `images` of `train` for `epochs`.
+
+    Attributes:
+      eval_images: how many of `eval` score a trial; 0 means all.
+      batch_sizes: the choices.
+      learning_rates: lowest and highest, searched on a log scale.
+      trials: how many.
+      state_dir: where the search keeps what it must not lose when it is killed.
+      code: digest of the code that the node runs.
+    """
+
+    model: ModelSettings
+    images: int
+    eval_images: int
+    epochs: int
+    batch_sizes: tuple[int, ...]
+    learning_rates: tuple[float, float]
+    trials: int
+    state_dir: str
+    code: str
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Reads what `to_config` wrote."""
+        values = {**config, "model": _model(config["model"])}
+        values["batch_sizes"] = tuple(config["batch_sizes"])
+        values["learning_rates"] = tuple(config["learning_rates"])
+        return cls(**values)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSettings:
+    """A training on the first `images` of `train` for at most `epochs`.
+
+    Attributes:
+      eval_images: how many of `eval` are predicted after each epoch; 0 means all.
+      patience: epochs without a better accuracy on `eval` after which it stops.
+      hyperparameters: batch size and learning rate where no Tuner chooses them, else empty.
+      rung: the name of the step of the time budget that set the sizes, for the report.
+      state_dir: where checkpoints live until the training is done.
+      code: digest of the code that the node runs.
+    """
+
+    model: ModelSettings
+    images: int
+    eval_images: int
+    epochs: int
+    patience: int
+    hyperparameters: dict[str, float]
+    rung: str
+    state_dir: str
+    code: str
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Reads what `to_config` wrote."""
+        return cls(**{**config, "model": _model(config["model"])})
+
+
+def to_config(settings: TuneSettings | TrainSettings) -> dict[str, Any]:
+    """Returns the settings as plain JSON values."""
+    return dataclasses.asdict(settings)
+
+
+def _model(values: dict[str, Any]) -> ModelSettings:
+    return ModelSettings(**{**values, "input_shape": tuple(values["input_shape"])})

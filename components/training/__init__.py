@@ -1,0 +1,1 @@
+"""Training of one model: data, precision, devices, the loop, checkpoints and the export."""

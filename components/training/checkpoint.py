@@ -1,0 +1,66 @@
+"""Checkpoints of a training: the newest two epochs to go on from, and the best weights so far.
+
+`tf.train.CheckpointManager` writes a checkpoint under a new name and lists it only when it is
+complete; a file that was cut off afterwards is found by its checksums, and the one before is used.
+"""
+
+import json
+import pathlib
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+State = dict[str, Any]
+UNREADABLE = (tf.errors.OpError, ValueError, OSError)
+
+
+class Checkpoints:
+    """The checkpoints of one training in a folder of their own."""
+
+    def __init__(self, folder: pathlib.Path, model: keras.Model) -> None:
+        """Takes a compiled model whose optimizer is built."""
+        self._state = tf.Variable("{}", dtype=tf.string, trainable=False)
+        whole = tf.train.Checkpoint(model=model, optimizer=model.optimizer, state=self._state)
+        self._best_weights = tf.train.Checkpoint(model=model)
+        self._epochs = tf.train.CheckpointManager(whole, str(folder / "epochs"), max_to_keep=2)
+        self._best = tf.train.CheckpointManager(
+            self._best_weights, str(folder / "best"), max_to_keep=2
+        )
+
+    def save_epoch(self, epoch: int, state: State) -> None:
+        """Saves weights, optimizer and `state` (JSON values) after `epoch`."""
+        self._state.assign(json.dumps(state))
+        self._epochs.save(epoch)
+
+    def save_best(self, epoch: int) -> None:
+        """Saves the weights as the best so far."""
+        self._best.save(epoch)
+
+    def restore_epoch(self) -> State | None:
+        """Restores the newest intact epoch into the model and returns its state, or None."""
+        for path in reversed(self._epochs.checkpoints):
+            if intact(path):
+                self._epochs.checkpoint.restore(path).assert_existing_objects_matched()
+                state: State = json.loads(self._state.numpy())
+                return state
+        return None
+
+    def restore_best(self, epoch: int) -> bool:
+        """Restores the weights saved as the best at `epoch`; False where they are not there."""
+        for path in reversed(self._best.checkpoints):
+            if path.endswith(f"-{epoch}") and intact(path):
+                self._best_weights.restore(path).assert_existing_objects_matched()
+                return True
+        return False
+
+
+def intact(path: str) -> bool:
+    """Reads every tensor of a checkpoint, which checks their checksums, without touching a model."""
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except UNREADABLE:
+        return False
+    return True

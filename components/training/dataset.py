@@ -1,0 +1,101 @@
+"""Digits in memory, and the tf.data pipelines that feed them through the Transform graph.
+
+The order of an epoch is a pseudo-random permutation computed from the seed and the epoch's number
+(no shuffle buffer), so a training that goes on after a kill sees the images it would have seen.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from components.features import IMAGE, LABEL, SIDE
+
+Transform = Callable[[tf.Tensor], tf.Tensor]
+PREDICT_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Digits:
+    """Images uint8 [n, 28, 28] and labels int64 [n], in file order."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def first(self, count: int) -> "Digits":
+        """Returns the first `count` digits, or all where `count` is 0."""
+        end = count or len(self.labels)
+        return Digits(self.images[:end], self.labels[:end])
+
+
+def read_split(pattern: str) -> Digits:
+    """Reads the TFRecord files of one split, in the order of their names.
+
+    Args:
+      pattern: a glob such as TFX gives in `fn_args.train_files`.
+
+    Raises:
+      FileNotFoundError: no file matches.
+    """
+    files = sorted(tf.io.gfile.glob(pattern))
+    if not files:
+        raise FileNotFoundError(f"expected TFRecord files at {pattern}; found none")
+    compression = "GZIP" if pathlib.PurePath(files[0]).suffix == ".gz" else ""
+    spec = {
+        IMAGE: tf.io.FixedLenFeature((SIDE, SIDE), tf.int64),
+        LABEL: tf.io.FixedLenFeature((), tf.int64),
+    }
+    records = tf.data.TFRecordDataset(files, compression).batch(2048)
+    parsed = records.map(lambda batch: tf.io.parse_example(batch, spec))
+    batches = [(b[IMAGE].astype(np.uint8), b[LABEL]) for b in parsed.as_numpy_iterator()]
+    images, labels = zip(*batches, strict=True)
+    return Digits(np.concatenate(images), np.concatenate(labels))
+
+
+def steps_in_epoch(images: int, batch_size: int) -> int:
+    """Returns the whole batches in an epoch; the incomplete last one is left out.
+
+    Raises:
+      ValueError: there are fewer images than one batch.
+    """
+    if images < batch_size:
+        raise ValueError(
+            f"expected at least one batch of {batch_size} images; got {images}: "
+            "take a smaller batch size or more images"
+        )
+    return images // batch_size
+
+
+def training_batches(
+    digits: Digits,
+    batch_size: int,
+    transform: Transform,
+    seed: int,
+    first_epoch: int,
+    steps: int,
+) -> tf.data.Dataset:
+    """Returns endless shuffled batches (float32 [batch, *input_shape], int64 [batch]).
+
+    Args:
+      first_epoch: the epoch to begin with; the order of each epoch depends on its number alone.
+      steps: batches in an epoch, at most `steps_in_epoch`.
+    """
+    images, labels = tf.constant(digits.images), tf.constant(digits.labels)
+
+    def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        epoch, position = step // steps, (step % steps) * batch_size
+        places = tf.range(batch_size, dtype=tf.int64) + position
+        order_seed = tf.cast(tf.stack([seed, epoch]), tf.int32)
+        order = tf.random.experimental.index_shuffle(places, order_seed, len(digits.labels) - 1)
+        return transform(tf.gather(images, order)), tf.gather(labels, order)
+
+    numbers = tf.data.Dataset.counter(first_epoch * steps)
+    return numbers.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def prediction_batches(images: np.ndarray, transform: Transform) -> tf.data.Dataset:
+    """Returns batches float32 [up to 256, *input_shape] in file order."""
+    batches = tf.data.Dataset.from_tensor_slices(images).batch(PREDICT_BATCH)
+    return batches.map(transform, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

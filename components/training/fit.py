@@ -1,0 +1,137 @@
+"""One training from numbers to weights: shared by the Tuner's trials and by the Trainer."""
+
+import dataclasses
+import importlib
+import pathlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+
+from components.models.compiling import HParams
+from components.settings import ModelSettings
+from components.training import dataset, devices
+from components.training.checkpoint import Checkpoints
+from components.training.dataset import Digits, Transform
+from components.training.keeper import Keeper, Record
+from components.training.progress import Progress
+from components.training.schedule import learning_rate
+
+FEWEST_STEPS_AT_ONCE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class FitJob:
+    """All that a training depends on.
+
+    Attributes:
+      what: how progress names it.
+      precision: a Keras dtype policy, already resolved.
+      patience: epochs without improvement before it stops.
+      state_dir: folder for checkpoints, or None to keep nothing on disk.
+      log_dir: folder for TensorBoard, or None.
+    """
+
+    what: str
+    model: ModelSettings
+    precision: str
+    batch_size: int
+    learning_rate: float
+    epochs: int
+    patience: int
+    train: Digits
+    eval_: Digits
+    transform: Transform
+    state_dir: pathlib.Path | None = None
+    log_dir: pathlib.Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """A model with the weights of its best epoch.
+
+    Attributes:
+      eval_probabilities: float32 [n, 10] of that epoch on `eval`.
+      images_per_second: in training steps, validation not counted.
+    """
+
+    model: keras.Model
+    record: Record
+    eval_probabilities: np.ndarray
+    images_per_second: float
+
+
+def fit(job: FitJob) -> FitResult:
+    """Trains, going on from a checkpoint where there is one, and returns the best epoch's model.
+
+    Raises:
+      TrainingDiverged: no epoch ended with a finite loss.
+    """
+    keras.utils.set_random_seed(job.model.seed)
+    steps = dataset.steps_in_epoch(len(job.train.labels), job.batch_size)
+    model, steps = _compiled(job, steps)
+    checkpoints = Checkpoints(job.state_dir, model) if job.state_dir else None
+    record = Record(**((checkpoints and checkpoints.restore_epoch()) or {}))
+    keeper = Keeper(record, job.eval_, job.transform, job.patience, checkpoints)
+    keeper.set_model(model)
+    if record.next_epoch < job.epochs and not (record.history and record.is_stale(job.patience)):
+        _run(job, model, keeper, steps)
+    keeper.restore_best()
+    images = len(record.history) * steps * job.batch_size
+    rate = images / max(record.train_seconds, 1e-9)
+    return FitResult(model, record, keeper.best_probabilities, rate)
+
+
+def _run(job: FitJob, model: keras.Model, keeper: Keeper, steps: int) -> None:
+    first = keeper.record.next_epoch
+    batches = dataset.training_batches(
+        job.train, job.batch_size, job.transform, job.model.seed, first, steps
+    )
+    callbacks = [keeper, Progress(job.what, job.epochs, steps, job.batch_size)]
+    if job.log_dir:
+        callbacks.append(keras.callbacks.TensorBoard(str(job.log_dir), write_graph=False))
+    model.fit(
+        batches,
+        epochs=job.epochs,
+        initial_epoch=first,
+        steps_per_epoch=steps,
+        callbacks=callbacks,
+        verbose=0,
+    )
+
+
+def _compiled(job: FitJob, steps: int) -> tuple[keras.Model, int]:
+    """Returns the compiled model and the steps of an epoch, a multiple of those in one execution."""
+    module = importlib.import_module(job.model.module)
+    at_once = steps_at_once(steps, module.STEPS_PER_EXECUTION)
+    steps -= steps % at_once
+    rate = learning_rate(job.model.schedule, job.learning_rate, job.epochs * steps)
+    with (
+        dtype_policy(job.precision),
+        devices.strategy_for(devices.prepare_gpus()).scope(),
+    ):
+        model = module.build(HParams(rate, at_once), job.model.input_shape)
+        model.optimizer.build(model.trainable_variables)
+    return model, steps
+
+
+def steps_at_once(steps: int, most: int) -> int:
+    """Returns how many steps one execution runs: at most `most`, and best a divisor of `steps`.
+
+    Where the best divisor is small, `most` is taken and the remainder of an epoch is left out.
+    """
+    divisor = max(d for d in range(1, most + 1) if steps % d == 0)
+    few = divisor < FEWEST_STEPS_AT_ONCE <= most
+    return most if few and steps >= 2 * most else divisor
+
+
+@contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Makes a Keras dtype policy the default for the layers that are built inside."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

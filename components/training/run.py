@@ -1,0 +1,108 @@
+"""The Trainer's entry point: unpacks TFX's arguments, trains, exports, writes what was measured."""
+
+import hashlib
+import json
+import pathlib
+import shutil
+from typing import Any
+
+import numpy as np
+import tensorflow_transform as tft
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from components.settings import TrainSettings, to_config
+from components.training import dataset, precision
+from components.training.export import export, float32_copy, transform_of
+from components.training.fit import FitJob, FitResult, fit
+
+TRAINING_FILE = "training.json"
+PREDICTIONS_FILE = "eval_predictions.npz"
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains one model and writes its SavedModel and its run folder."""
+    settings = TrainSettings.from_config(fn_args.custom_config)
+    output = tft.TFTransformOutput(fn_args.transform_output)
+    state_dir = state_folder(settings, fn_args.hyperparameters, fn_args.train_files)
+    job = _job(settings, fn_args, output, state_dir)
+    result = fit(job)
+    export(float32_copy(result.model, settings.model), output, fn_args.serving_model_dir)
+    write_results(pathlib.Path(fn_args.model_run_dir), settings, job, result)
+    shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def state_folder(settings: TrainSettings, *inputs: Any) -> pathlib.Path:
+    """Returns the folder of a training's checkpoints: the same for the same settings and inputs."""
+    key = json.dumps([to_config(settings), *inputs], sort_keys=True, default=str)
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    return pathlib.Path(settings.state_dir) / f"{settings.model.name}-{digest}"
+
+
+def chosen_hyperparameters(settings: TrainSettings, tuned: dict[str, Any] | None) -> dict[str, Any]:
+    """Returns batch size and learning rate: what the Tuner found, else what the settings say.
+
+    Raises:
+      ValueError: neither has them.
+    """
+    values = dict(tuned["values"]) if tuned else settings.hyperparameters
+    if not {"batch_size", "learning_rate"} <= set(values):
+        raise ValueError(
+            f"expected batch_size and learning_rate for {settings.model.name}; got {values}: "
+            "put a Tuner before the Trainer or name them in the settings"
+        )
+    return values
+
+
+def _job(
+    settings: TrainSettings,
+    fn_args: FnArgs,
+    output: tft.TFTransformOutput,
+    state_dir: pathlib.Path,
+) -> FitJob:
+    values = chosen_hyperparameters(settings, fn_args.hyperparameters)
+    return FitJob(
+        what=settings.model.name,
+        model=settings.model,
+        precision=precision.resolve(settings.model.precision),
+        batch_size=int(values["batch_size"]),
+        learning_rate=float(values["learning_rate"]),
+        epochs=settings.epochs,
+        patience=settings.patience,
+        train=dataset.read_split(fn_args.train_files[0]).first(settings.images),
+        eval_=dataset.read_split(fn_args.eval_files[0]).first(settings.eval_images),
+        transform=transform_of(output),
+        state_dir=state_dir,
+        log_dir=pathlib.Path(fn_args.model_run_dir) / "tensorboard",
+    )
+
+
+def write_results(
+    folder: pathlib.Path, settings: TrainSettings, job: FitJob, result: FitResult
+) -> None:
+    """Writes `training.json` and the predictions of the best epoch on `eval`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = result.record
+    report = {
+        "name": settings.model.name,
+        "params": result.model.count_params(),
+        "input_shape": settings.model.input_shape,
+        "batch_size": job.batch_size,
+        "learning_rate": job.learning_rate,
+        "precision": job.precision,
+        "rung": settings.rung,
+        "epochs": len(record.history),
+        "best_epoch": record.best_epoch + 1,
+        "diverged": record.diverged,
+        "train_images": len(job.train.labels),
+        "eval_images": len(job.eval_.labels),
+        "train_seconds": record.train_seconds,
+        "eval_seconds": record.eval_seconds,
+        "images_per_second": result.images_per_second,
+        "history": record.history,
+    }
+    (folder / TRAINING_FILE).write_text(json.dumps(report, indent=1))
+    np.savez_compressed(
+        folder / PREDICTIONS_FILE,
+        probabilities=result.eval_probabilities,
+        labels=job.eval_.labels,
+    )

@@ -1,0 +1,1 @@
+"""The search over batch size and learning rate with KerasTuner."""

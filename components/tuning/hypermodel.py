@@ -1,0 +1,64 @@
+"""What KerasTuner searches: batch size and learning rate, each trial a short training of its own."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import keras_tuner
+
+from components.training.fit import FitJob, fit
+from components.training.keeper import TrainingDiverged
+
+OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
+
+
+class BatchAndRate(keras_tuner.HyperModel):  # type: ignore[misc]
+    """Scores hyperparameters by the accuracy on `eval` after a short training."""
+
+    def __init__(
+        self,
+        job: FitJob,
+        batch_sizes: tuple[int, ...],
+        learning_rates: tuple[float, float],
+        trials: int,
+    ) -> None:
+        """Takes a job whose batch size and learning rate each trial replaces."""
+        super().__init__(name=job.what)
+        self._job, self._trials, self._started = job, trials, 0
+        self._batch_sizes, self._learning_rates = batch_sizes, learning_rates
+
+    def declare(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
+        """Declares the search space in `hp` and returns the values chosen there."""
+        low, high = self._learning_rates
+        return {
+            "batch_size": hp.Choice("batch_size", list(self._batch_sizes)),
+            "learning_rate": hp.Float("learning_rate", low, high, sampling="log"),
+        }
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Declares the search space; the model itself is built in `fit`, in the right precision."""
+        self.declare(hp)
+        model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
+        model.compile()
+        return model
+
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model, **kwargs: Any
+    ) -> dict[str, float]:
+        """Trains one trial and returns the best epoch's validation accuracy and loss.
+
+        Raises:
+          FailedTrialError: the training diverged; the search goes on with the next trial.
+        """
+        self._started += 1
+        values = self.declare(hp)
+        what = f"{self._job.what} trial {self._started} (batch {values['batch_size']}, "
+        job = dataclasses.replace(
+            self._job, what=f"{what}rate {values['learning_rate']:.2g})", **values
+        )
+        try:
+            record = fit(job).record
+        except TrainingDiverged as error:
+            raise keras_tuner.errors.FailedTrialError(str(error)) from error
+        best = record.history[record.best_epoch]
+        return {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"]}

@@ -1,0 +1,76 @@
+"""The Tuner's entry point: unpacks TFX's arguments and sets up a search that survives a kill."""
+
+import hashlib
+import json
+import pathlib
+
+import keras_tuner
+import tensorflow_transform as tft
+from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.components.tuner.component import TunerFnResult
+
+from components.settings import TuneSettings, to_config
+from components.training import dataset, precision
+from components.training.export import transform_of
+from components.training.fit import FitJob
+from components.tuning.hypermodel import OBJECTIVE, BatchAndRate
+
+RANDOM_TRIALS = 4  # drawn at random before the Gaussian process takes over
+
+
+def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
+    """Returns the search; TFX runs it and writes the best hyperparameters and all trials."""
+    settings = TuneSettings.from_config(fn_args.custom_config)
+    hypermodel = BatchAndRate(
+        _job(settings, fn_args), _fitting(settings), settings.learning_rates, settings.trials
+    )
+    return TunerFnResult(tuner=searcher(settings, hypermodel, fn_args.train_files), fit_kwargs={})
+
+
+def searcher(
+    settings: TuneSettings, hypermodel: BatchAndRate, inputs: list[str]
+) -> keras_tuner.Tuner:
+    """Returns a Bayesian search in a folder that is the same for the same settings and inputs.
+
+    TFX's own working folder is new on every run, so a killed search would begin again there.
+    """
+    key = json.dumps([to_config(settings), inputs], sort_keys=True)
+    return keras_tuner.BayesianOptimization(
+        hypermodel,
+        objective=OBJECTIVE,
+        max_trials=settings.trials,
+        num_initial_points=min(RANDOM_TRIALS, settings.trials),
+        seed=settings.model.seed,
+        directory=settings.state_dir,
+        project_name=f"{settings.model.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}",
+        max_consecutive_failed_trials=settings.trials,
+    )
+
+
+def _fitting(settings: TuneSettings) -> tuple[int, ...]:
+    """Returns the batch sizes that the images of a trial can fill.
+
+    Raises:
+      ValueError: there is none.
+    """
+    sizes = tuple(size for size in settings.batch_sizes if size <= settings.images)
+    if not sizes:
+        raise ValueError(
+            f"expected at least {min(settings.batch_sizes)} images a trial; got {settings.images}"
+        )
+    return sizes
+
+
+def _job(settings: TuneSettings, fn_args: FnArgs) -> FitJob:
+    return FitJob(
+        what=settings.model.name,
+        model=settings.model,
+        precision=precision.resolve(settings.model.precision),
+        batch_size=0,
+        learning_rate=0.0,
+        epochs=settings.epochs,
+        patience=settings.epochs,
+        train=dataset.read_split(fn_args.train_files[0]).first(settings.images),
+        eval_=dataset.read_split(fn_args.eval_files[0]).first(settings.eval_images),
+        transform=transform_of(tft.TFTransformOutput(fn_args.transform_graph_path)),
+    )

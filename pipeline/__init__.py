@@ -1,0 +1,1 @@
+"""The graph, its profiles, its runners and the command line."""

@@ -1,0 +1,1 @@
+"""Serving of the pushed model; nothing here yet but the package."""
