@@ -1,1 +1,1 @@
-"""What runs inside the nodes of the graph: data, features, models, training, evaluation, selection."""
+"""What runs inside the nodes of the graph: data, models, training, evaluation, selection."""

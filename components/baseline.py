@@ -21,7 +21,7 @@ from components.channels import channel_inputs, keyed
 VERSION = "served_version"
 
 
-class Executor(base_executor.BaseExecutor):  # type: ignore[misc]
+class Executor(base_executor.BaseExecutor):
     """Copies the newest complete version, if there is one."""
 
     def Do(
@@ -45,7 +45,7 @@ def is_empty(model: types.Artifact) -> bool:
     return not (folder / versions.SAVED_MODEL).is_file()
 
 
-class BaselineFinder(base_component.BaseComponent):  # type: ignore[misc]
+class BaselineFinder(base_component.BaseComponent):
     """Outputs `model`, empty where nothing is served."""
 
     SPEC_CLASS = types.ComponentSpec

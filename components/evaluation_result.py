@@ -1,4 +1,4 @@
-"""Reads what the Evaluator wrote: accuracy and loss, by digit too, and why a model is not blessed."""
+"""Reads what the Evaluator wrote: accuracy and loss, by digit too, and what was missed."""
 
 import dataclasses
 from typing import Any

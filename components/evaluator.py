@@ -61,7 +61,7 @@ def chance_margin(images: int) -> float:
     return float(TWO_SIDED_95 * (2 * variance) ** 0.5)
 
 
-class Executor(executor.Executor):  # type: ignore[misc]
+class Executor(executor.Executor):
     """Runs TFX's executor without the baseline where that is empty."""
 
     def Do(
@@ -77,7 +77,7 @@ class Executor(executor.Executor):  # type: ignore[misc]
         super().Do(input_dict, output_dict, exec_properties)
 
 
-class ComparingEvaluatorSpec(standard_component_specs.EvaluatorSpec):  # type: ignore[misc]
+class ComparingEvaluatorSpec(standard_component_specs.EvaluatorSpec):
     """TFX's, and the code's digest."""
 
     PARAMETERS = {
@@ -86,7 +86,7 @@ class ComparingEvaluatorSpec(standard_component_specs.EvaluatorSpec):  # type: i
     }
 
 
-class ComparingEvaluator(base_beam_component.BaseBeamComponent):  # type: ignore[misc]
+class ComparingEvaluator(base_beam_component.BaseBeamComponent):
     """Outputs `evaluation` and `blessing`."""
 
     SPEC_CLASS = ComparingEvaluatorSpec

@@ -34,7 +34,7 @@ class Shard(NamedTuple):
     labels: np.ndarray
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
+class Executor(base_beam_executor.BaseBeamExecutor):
     """Reads the data, checks its digest, writes the splits."""
 
     def Do(
@@ -55,9 +55,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):  # type: ignore[misc]
         examples.split_names = artifact_utils.encode_split_names(list(data.SPLITS))
         examples.span = 0
         examples.set_string_custom_property(example_gen_utils.FINGERPRINT_PROPERTY_NAME, digest)
-        examples_utils.set_payload_format(
-            examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
-        )
+        examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
         shards = [
             shard
@@ -110,7 +108,7 @@ def to_example(image: np.ndarray, label: int) -> tf.train.Example:
     return tf.train.Example(features=tf.train.Features(feature=features))
 
 
-class MnistExampleGenSpec(types.ComponentSpec):  # type: ignore[misc]
+class MnistExampleGenSpec(types.ComponentSpec):
     """See `MnistExampleGen`."""
 
     PARAMETERS = {
@@ -123,7 +121,7 @@ class MnistExampleGenSpec(types.ComponentSpec):  # type: ignore[misc]
     OUTPUTS = {"examples": ChannelParameter(type=standard_artifacts.Examples)}
 
 
-class MnistExampleGen(base_beam_component.BaseBeamComponent):  # type: ignore[misc]
+class MnistExampleGen(base_beam_component.BaseBeamComponent):
     """Ingests MNIST.
 
     Outputs `examples` with the splits `train` (the first four fifths of the training file), `eval`

@@ -13,7 +13,7 @@ class AnomaliesFound(ValueError):
     """The data does not fit the schema."""
 
 
-class Executor(executor.Executor):  # type: ignore[misc]
+class Executor(executor.Executor):
     """Collects the anomalies of every split while TFX's executor validates them."""
 
     def Do(
@@ -31,7 +31,9 @@ class Executor(executor.Executor):  # type: ignore[misc]
         output = super().Do(input_dict, output_dict, exec_properties)
         statistics = artifact_utils.get_single_instance(input_dict["statistics"])
         names = artifact_utils.decode_split_names(statistics.split_names)
-        words = [f"{name}: {w}" for name, a in zip(names, self._found) for w in in_words(a)]
+        words = [
+            f"{name}: {w}" for name, a in zip(names, self._found, strict=True) for w in in_words(a)
+        ]
         if words:
             raise AnomaliesFound(
                 "the data does not fit components/schema/mnist.pbtxt: " + "; ".join(words)
@@ -54,7 +56,7 @@ def in_words(anomalies: anomalies_pb2.Anomalies) -> list[str]:
     return words
 
 
-class StrictExampleValidator(component.ExampleValidator):  # type: ignore[misc]
+class StrictExampleValidator(component.ExampleValidator):
     """Outputs `anomalies` where there are none to speak of; else it fails."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)

@@ -33,7 +33,7 @@ def preprocessing_fn(inputs: TensorMap, custom_config: dict[str, Any]) -> Tensor
 
 
 def to_pixels(image: tf.Tensor, input_shape: tuple[int, ...]) -> tf.Tensor:
-    """Normalises and resizes digits: integer [batch, 28, 28] to float32 [batch, *input_shape] in 0..1.
+    """Turns digits, integer [batch, 28, 28], into float32 [batch, *input_shape] in 0..1.
 
     The resize is bilinear; a grey digit is repeated over the channels.
     """

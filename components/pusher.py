@@ -1,4 +1,4 @@
-"""`VersionPusher`: TFX's Pusher, but a push is atomic, numbers only grow, nothing is pushed twice."""
+"""`VersionPusher`: TFX's Pusher, but atomic; numbers only grow; nothing is pushed twice."""
 
 import pathlib
 from typing import Any
@@ -17,7 +17,7 @@ PUSHED = "pushed"
 VERSION = "pushed_version"
 
 
-class Executor(executor.Executor):  # type: ignore[misc]
+class Executor(executor.Executor):
     """Pushes a blessed model to the folder that is served."""
 
     def Do(
@@ -46,7 +46,7 @@ def push_once(model: pathlib.Path, base: pathlib.Path) -> int:
     return versions.push(model, base)
 
 
-class VersionPusherSpec(standard_component_specs.PusherSpec):  # type: ignore[misc]
+class VersionPusherSpec(standard_component_specs.PusherSpec):
     """TFX's, and the code's digest."""
 
     PARAMETERS = {
@@ -55,7 +55,7 @@ class VersionPusherSpec(standard_component_specs.PusherSpec):  # type: ignore[mi
     }
 
 
-class VersionPusher(base_component.BaseComponent):  # type: ignore[misc]
+class VersionPusher(base_component.BaseComponent):
     """Outputs `pushed_model`, whose properties name the version."""
 
     SPEC_CLASS = VersionPusherSpec

@@ -19,7 +19,7 @@ from tfx.utils import io_utils
 SCHEMA_FILE = pathlib.Path(__file__).parent / "schema" / "mnist.pbtxt"
 
 
-class Executor(base_executor.BaseExecutor):  # type: ignore[misc]
+class Executor(base_executor.BaseExecutor):
     """Writes `schema.pbtxt`."""
 
     def Do(
@@ -38,7 +38,7 @@ class Executor(base_executor.BaseExecutor):  # type: ignore[misc]
         io_utils.write_pbtxt_file(os.path.join(folder, "schema.pbtxt"), schema)
 
 
-class CommittedSchemaSpec(types.ComponentSpec):  # type: ignore[misc]
+class CommittedSchemaSpec(types.ComponentSpec):
     """See `CommittedSchema`."""
 
     PARAMETERS = {"schema_text": ExecutionParameter(type=str)}
@@ -46,7 +46,7 @@ class CommittedSchemaSpec(types.ComponentSpec):  # type: ignore[misc]
     OUTPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
 
 
-class CommittedSchema(base_component.BaseComponent):  # type: ignore[misc]
+class CommittedSchema(base_component.BaseComponent):
     """Outputs `schema`."""
 
     SPEC_CLASS = CommittedSchemaSpec

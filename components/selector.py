@@ -31,13 +31,13 @@ KINDS = {
 NOT_BLESSED = "not blessed"
 
 
-class ModelComparison(types.Artifact):  # type: ignore[misc]
+class ModelComparison(types.Artifact):
     """Holds `comparison.json`: what is known of each model, the winner and the reasons."""
 
     TYPE_NAME = "ModelComparison"
 
 
-class Executor(base_executor.BaseExecutor):  # type: ignore[misc]
+class Executor(base_executor.BaseExecutor):
     """Compares and chooses."""
 
     def Do(
@@ -69,9 +69,7 @@ class Executor(base_executor.BaseExecutor):  # type: ignore[misc]
 def _select(rows: dict[str, dict[str, Any]]) -> tuple[str | None, str]:
     """Sets status and reason of each row; returns the winner's name, if any, and the reason."""
     candidates = [
-        selection.Candidate(
-            name, row["correct"], row["latency_ms"], row["model_bytes"]
-        )
+        selection.Candidate(name, row["correct"], row["latency_ms"], row["model_bytes"])
         for name, row in rows.items()
         if row["status"] != NOT_BLESSED
     ]
@@ -131,9 +129,7 @@ def _bless(blessing: types.Artifact, blessed: bool) -> None:
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)
 
 
-def _artifact(
-    kind: str, name: str, input_dict: dict[str, list[types.Artifact]]
-) -> types.Artifact:
+def _artifact(kind: str, name: str, input_dict: dict[str, list[types.Artifact]]) -> types.Artifact:
     return artifact_utils.get_single_instance(input_dict[key_of(kind, name)])
 
 
@@ -141,7 +137,7 @@ def _uri(kind: str, name: str, input_dict: dict[str, list[types.Artifact]]) -> s
     return str(_artifact(kind, name, input_dict).uri)
 
 
-class ModelSelector(base_component.BaseComponent):  # type: ignore[misc]
+class ModelSelector(base_component.BaseComponent):
     """Outputs `model` (the winner, or empty), `blessing` and `comparison`."""
 
     SPEC_CLASS = types.ComponentSpec

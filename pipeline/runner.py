@@ -70,7 +70,7 @@ def run(pipeline: tfx_pipeline.Pipeline, dag_runner: str, listener: Listener) ->
 def _listening(listener: Listener, failures: list[NodeFailed]) -> Iterator[None]:
     """Makes TFX launch nodes through a launcher that reports; neither runner has a hook for it."""
 
-    class Reporting(launcher.Launcher):  # type: ignore[misc]
+    class Reporting(launcher.Launcher):
         def launch(self) -> Any:
             return _launch(self, super().launch, listener, failures)
 

@@ -56,7 +56,7 @@ class Checkpoints:
 
 
 def intact(path: str) -> bool:
-    """Reads every tensor of a checkpoint, which checks their checksums, without touching a model."""
+    """Reads every tensor of a checkpoint, which verifies checksums; no model is touched."""
     try:
         reader = tf.train.load_checkpoint(path)
         for name in reader.get_variable_to_shape_map():

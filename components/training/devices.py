@@ -1,4 +1,4 @@
-"""Which devices a training runs on: the CPU, one GPU plainly, or several through MirroredStrategy."""
+"""Which devices a training runs on: the CPU, one GPU plainly, or several mirrored."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,9 @@ def prepare_gpus() -> list[str]:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:
             break
-    return [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")]
+    return [
+        device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")
+    ]
 
 
 def strategy_for(devices: Sequence[str]) -> tf.distribute.Strategy:

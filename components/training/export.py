@@ -22,7 +22,7 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 PNG_SIZE = SIDE.to_bytes(4, "big") * 2  # width and height in the header, bytes 16 to 24
 
 
-class Served(tf.Module):  # type: ignore[misc]
+class Served(tf.Module):
     """What the SavedModel holds: the network and the Transform graph."""
 
     def __init__(self, model: keras.Model, layer: Any) -> None:

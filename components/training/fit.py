@@ -102,7 +102,7 @@ def _run(job: FitJob, model: keras.Model, keeper: Keeper, steps: int) -> None:
 
 
 def _compiled(job: FitJob, steps: int) -> tuple[keras.Model, int]:
-    """Returns the compiled model and the steps of an epoch, a multiple of those in one execution."""
+    """Returns the compiled model and an epoch's steps, a multiple of those in one execution."""
     module = importlib.import_module(job.model.module)
     at_once = steps_at_once(steps, module.STEPS_PER_EXECUTION)
     steps -= steps % at_once

@@ -44,7 +44,7 @@ class Record:
         return self.next_epoch - 1 - self.best_epoch >= patience
 
 
-class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
+class Keeper(keras.callbacks.Callback):
     """Predicts `eval` after each epoch and keeps what must be kept. Put it before other callbacks.
 
     It adds `val_loss` and `val_accuracy` to the epoch's logs.

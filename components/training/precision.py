@@ -32,7 +32,9 @@ def resolve(precision: str) -> str:
     if precision == AUTO:
         return _automatic()
     if precision not in POLICIES:
-        raise ValueError(f"expected a precision of {', '.join((AUTO, *POLICIES))}; got {precision!r}")
+        raise ValueError(
+            f"expected a precision of {', '.join((AUTO, *POLICIES))}; got {precision!r}"
+        )
     return precision
 
 
@@ -44,7 +46,7 @@ def policy_of_gpu(capability: tuple[int, int] | None) -> str:
 
 
 def policy_of_cpu(cpuinfo: str, bfloat16_seconds: float, float32_seconds: float) -> str:
-    """Returns bfloat16 where the CPU has the instructions and the probe was faster, else float32."""
+    """Returns bfloat16 where the CPU has it and the probe was faster, else float32."""
     words = set(cpuinfo.split())
     faster = bfloat16_seconds < float32_seconds
     return BFLOAT16 if words & BFLOAT16_FLAGS and faster else FLOAT32

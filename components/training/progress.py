@@ -37,7 +37,7 @@ class TrainingProgress:
         )
 
 
-class Progress(keras.callbacks.Callback):  # type: ignore[misc]
+class Progress(keras.callbacks.Callback):
     """Logs a `TrainingProgress` at most once a second and at the end of each epoch."""
 
     def __init__(self, what: str, epochs: int, steps: int, batch_size: int) -> None:

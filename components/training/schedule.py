@@ -8,10 +8,8 @@ import tensorflow as tf
 RISE = 0.2  # share of the steps in which the rate rises
 START = 0.05  # share of the peak at the first step
 
-Rate = float | keras.optimizers.schedules.LearningRateSchedule
 
-
-class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """Rises linearly to the peak over a fifth of the steps, then falls to zero along a cosine.
 
     After Smith and Topin 2018, "Super-Convergence", https://arxiv.org/abs/1708.07120.
@@ -34,7 +32,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         return {"peak": self.peak, "total_steps": self.total_steps}
 
 
-def learning_rate(kind: str, peak: float, total_steps: int) -> Rate:
+def learning_rate(kind: str, peak: float, total_steps: int) -> float | OneCycle:
     """Returns the rate of a schedule by its name.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What KerasTuner searches: batch size and learning rate, each trial a short training of its own."""
+"""What KerasTuner searches: batch size and learning rate; a trial is a short training."""
 
 import dataclasses
 from typing import Any
@@ -12,7 +12,7 @@ from components.training.keeper import TrainingDiverged
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
 
-class BatchAndRate(keras_tuner.HyperModel):  # type: ignore[misc]
+class BatchAndRate(keras_tuner.HyperModel):
     """Scores hyperparameters by the accuracy on `eval` after a short training."""
 
     def __init__(
@@ -20,11 +20,10 @@ class BatchAndRate(keras_tuner.HyperModel):  # type: ignore[misc]
         job: FitJob,
         batch_sizes: tuple[int, ...],
         learning_rates: tuple[float, float],
-        trials: int,
     ) -> None:
         """Takes a job whose batch size and learning rate each trial replaces."""
         super().__init__(name=job.what)
-        self._job, self._trials, self._started = job, trials, 0
+        self._job, self._started = job, 0
         self._batch_sizes, self._learning_rates = batch_sizes, learning_rates
 
     def declare(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:

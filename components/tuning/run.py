@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pathlib
 
 import keras_tuner
 import tensorflow_transform as tft
@@ -21,9 +20,9 @@ RANDOM_TRIALS = 4  # drawn at random before the Gaussian process takes over
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """Returns the search; TFX runs it and writes the best hyperparameters and all trials."""
     settings = TuneSettings.from_config(fn_args.custom_config)
-    hypermodel = BatchAndRate(
-        _job(settings, fn_args), _fitting(settings), settings.learning_rates, settings.trials
-    )
+    job = _job(settings, fn_args)
+    sizes = _fitting(settings, len(job.train.labels))
+    hypermodel = BatchAndRate(job, sizes, settings.learning_rates)
     return TunerFnResult(tuner=searcher(settings, hypermodel, fn_args.train_files), fit_kwargs={})
 
 
@@ -47,16 +46,17 @@ def searcher(
     )
 
 
-def _fitting(settings: TuneSettings) -> tuple[int, ...]:
+def _fitting(settings: TuneSettings, images: int) -> tuple[int, ...]:
     """Returns the batch sizes that the images of a trial can fill.
 
     Raises:
       ValueError: there is none.
     """
-    sizes = tuple(size for size in settings.batch_sizes if size <= settings.images)
+    sizes = tuple(size for size in settings.batch_sizes if size <= images)
     if not sizes:
         raise ValueError(
-            f"expected at least {min(settings.batch_sizes)} images a trial; got {settings.images}"
+            f"expected at least {min(settings.batch_sizes)} images a trial; got {images}: "
+            "use more images or a smaller batch size"
         )
     return sizes
 

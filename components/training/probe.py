@@ -1,0 +1,72 @@
+"""Measures how fast a model trains and predicts here, in a few steps on random digits."""
+
+import dataclasses
+import importlib
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.features import CLASSES, SIDE, to_pixels
+from components.models.compiling import HParams
+from components.settings import ModelSettings
+from components.training import devices, precision
+from components.training.fit import dtype_policy
+
+BATCH = 32
+SECONDS = 2.0
+MOST_STEPS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """Images a second: `train` and `predict` in `precision`, `export` as float32 predictions."""
+
+    precision: str
+    train: float
+    predict: float
+    export: float
+
+
+def measure(settings: ModelSettings) -> Speed:
+    """Builds the model and times it; takes a few seconds a model."""
+    policy = precision.resolve(settings.precision)
+    devices.prepare_gpus()
+    predict = _predictions(settings, policy)
+    export = predict if policy == precision.FLOAT32 else _predictions(settings, precision.FLOAT32)
+    rate = _training(settings, policy)
+    keras.backend.clear_session()
+    return Speed(policy, rate, predict, export)
+
+
+def _training(settings: ModelSettings, policy: str) -> float:
+    with dtype_policy(policy):
+        model = importlib.import_module(settings.module).build(HParams(1e-6), settings.input_shape)
+    pixels, labels = _digits(settings), tf.zeros((BATCH,), tf.int64)
+    return _rate(lambda: model.train_on_batch(pixels, labels))
+
+
+def _predictions(settings: ModelSettings, policy: str) -> float:
+    with dtype_policy(policy):
+        model = importlib.import_module(settings.module).build(HParams(1e-6), settings.input_shape)
+    forward = tf.function(lambda pixels: model(pixels, training=False))
+    pixels = _digits(settings)
+    return _rate(lambda: forward(pixels).numpy())
+
+
+def _digits(settings: ModelSettings) -> tf.Tensor:
+    """Returns a batch of noise; zeros would make some products free."""
+    noise = np.random.default_rng(CLASSES).integers(0, 256, (BATCH, SIDE, SIDE), np.uint8)
+    return to_pixels(tf.constant(noise), settings.input_shape)
+
+
+def _rate(step: object) -> float:
+    """Returns images a second over steps that take at least two seconds, or ten, or one step."""
+    assert callable(step)
+    step()
+    begun, steps = time.perf_counter(), 0
+    while steps < MOST_STEPS and time.perf_counter() - begun < SECONDS:
+        step()
+        steps += 1
+    return BATCH * steps / (time.perf_counter() - begun)

@@ -1,0 +1,69 @@
+"""`comparison.json`: what a run found, from ML Metadata; written, read and shown."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from pipeline import screen
+from pipeline.workdir import Workdir, write_json
+
+FILE = "comparison.json"
+
+
+def write_comparison(workdir: Workdir, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds what the selector and the Pusher wrote to `facts`, writes the file, returns all."""
+    from components.selector import COMPARISON_FILE
+    from pipeline import store
+
+    metadata = store.connect(workdir.metadata)
+    selected = pathlib.Path(store.outputs_of(metadata, "ModelSelector")["comparison"].uri)
+    comparison = json.loads((selected / COMPARISON_FILE).read_text())
+    pushed = store.outputs_of(metadata, "VersionPusher")["pushed_model"].custom_properties
+    version = int(pushed["pushed_version"].string_value) if "pushed_version" in pushed else None
+    whole = {**facts, **comparison, "pushed_version": version}
+    write_json(workdir.report / FILE, whole)
+    return whole
+
+
+def found_hyperparameters(workdir: Workdir, models: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Returns what the last search of each model found.
+
+    Raises:
+      LookupError: a model was never tuned in this workdir.
+    """
+    from pipeline import store
+
+    metadata = store.connect(workdir.metadata)
+    outputs = {name: store.outputs_of(metadata, f"Tuner.{name}") for name in models}
+    missing = [name for name, found in outputs.items() if "best_hyperparameters" not in found]
+    if missing:
+        raise LookupError(
+            f"expected an earlier search for {', '.join(missing)} in {workdir.root}; there is "
+            "none: run once without --no-tune"
+        )
+    return {name: _values(found["best_hyperparameters"].uri) for name, found in outputs.items()}
+
+
+def _values(uri: str) -> dict[str, Any]:
+    """Returns batch size and learning rate as TFX's Tuner wrote them."""
+    file = next(pathlib.Path(uri).glob("*"))
+    values: dict[str, Any] = json.loads(file.read_text())["values"]
+    return values
+
+
+def show_report(path: pathlib.Path) -> int:
+    """Prints the table of the last run and where its file is; returns the exit code."""
+    workdir = Workdir.at(path)
+    file = workdir.report / FILE
+    console = Console()
+    if not file.is_file():
+        console.print(f"expected {file}; there is none: run `mnist-tfx run` first", soft_wrap=True)
+        return 2
+    comparison = json.loads(file.read_text())
+    console.print(screen.comparison_table(comparison))
+    console.print(f"{comparison['winner'] or 'none'}: {comparison['reason']}", soft_wrap=True)
+    console.print(str(file), soft_wrap=True)
+    return 0

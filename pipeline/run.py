@@ -1,0 +1,209 @@
+"""The command `run`, from the user's options to an exit code."""
+
+import dataclasses
+import datetime
+import logging
+import pathlib
+import shutil
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from components import data
+from components.models import DEFAULT_MODELS, REGISTRY
+from pipeline import profiles, pushes, results, screen
+from pipeline.workdir import Workdir, WorkdirBusy, locked
+
+PUSHED, FAILED, WRONG_CALL, NOTHING_GOOD = 0, 1, 2, 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the user asked for; the names are those of the command line."""
+
+    profile: str
+    models: str | None
+    workdir: pathlib.Path
+    data: str
+    dag_runner: str
+    precision: str | None
+    no_tune: bool
+    beam_args: tuple[str, ...]
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models to compare, in order, each once."""
+        if self.models is None:
+            return DEFAULT_MODELS
+        return tuple(dict.fromkeys(name.strip() for name in self.models.split(",") if name.strip()))
+
+
+class WrongCall(ValueError):
+    """The options cannot be followed."""
+
+
+def run_pipeline(options: Options) -> int:
+    """Runs, shows, and returns the exit code."""
+    workdir = Workdir.at(options.workdir)
+    console = Console()
+    try:
+        _check(options)
+        workdir.open()
+        with locked(workdir):
+            return _run_locked(options, workdir)
+    except (WrongCall, WorkdirBusy, LookupError) as error:
+        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+        return WRONG_CALL
+    except (data.DataError, OSError) as error:
+        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+        return FAILED
+
+
+def _check(options: Options) -> None:
+    """Raises WrongCall where the options cannot be followed."""
+    unknown = [name for name in options.model_names if name not in REGISTRY]
+    if unknown or not options.model_names:
+        raise WrongCall(
+            f"expected --models with names of {', '.join(REGISTRY)}; got {options.models!r}"
+        )
+    if options.data not in ("", data.PACKAGED) and not pathlib.Path(options.data).exists():
+        raise WrongCall(f"expected a folder or an .npz file at --data; {options.data} is not there")
+
+
+def _run_locked(options: Options, workdir: Workdir) -> int:
+    begun = time.monotonic()
+    log = workdir.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    with screen.logs_in(log) as output:
+        console = Console(file=output)
+        code = _Run(options, workdir, console, log, begun).go()
+    return code
+
+
+class _Run:
+    """One run: its options and what it writes to."""
+
+    def __init__(
+        self,
+        options: Options,
+        workdir: Workdir,
+        console: Console,
+        log: pathlib.Path,
+        begun: float,
+    ) -> None:
+        self._options, self._workdir, self._console = options, workdir, console
+        self._log, self._begun = log, begun
+        self._screen = screen.Screen(console, workdir.artifacts)
+
+    def go(self) -> int:
+        """Plans, runs the graph, reports; returns the exit code."""
+        from pipeline import runner
+
+        logging.getLogger().setLevel(logging.INFO)
+        facts, graph_settings = self._plan()
+        try:
+            with self._screen.listening():
+                self._run_graph(graph_settings)
+        except runner.NodeFailed as error:
+            self._say(f"[red]{escape(str(error))}[/]")
+            self._say(f"The libraries' log: {self._log}")
+            self._say("Nothing was pushed by this run; what is done is kept for the next one.")
+            return FAILED
+        except KeyboardInterrupt:
+            self._say("Stopped. The next run goes on from what is done.")
+            return 130
+        shutil.rmtree(self._workdir.state, ignore_errors=True)
+        return self._conclude(facts, graph_settings.served_state)
+
+    def _plan(self) -> tuple[dict[str, Any], Any]:
+        """Returns the facts for the report and the graph's settings."""
+        from components.schema_gen import SCHEMA_FILE
+        from pipeline import graph, plan, store
+        from pipeline.settings import model_nodes
+
+        profile = profiles.PROFILES[self._options.profile]
+        raw = data.load(self._location())
+        images = {k: len(v[1]) for k, v in data.split(raw, *profile.images.values()).items()}
+        digest = data.content_sha256(raw)
+        store.abandon_unfinished(store.connect(self._workdir.metadata), self._workdir.artifacts)
+        names = self._options.model_names
+        found = (
+            results.found_hyperparameters(self._workdir, names) if self._options.no_tune else None
+        )
+        precision = self._options.precision or profile.precision
+        planned = plan.make_plan(
+            profile, names, precision, images, self._workdir.plan, self._measure
+        )
+        self._show_plan(planned)
+        facts = {"profile": profile.name, "data": {"sha256": digest, **images}}
+        return facts, graph.GraphSettings(
+            workdir=self._workdir,
+            data=self._location(),
+            sha256=digest,
+            images=profile.images,
+            test_images=images["test"],
+            models=model_nodes(profile, planned, names, self._workdir, found),
+            accuracy_floor=profile.accuracy_floor,
+            served_state=pushes.served_state(self._workdir),
+            schema_text=SCHEMA_FILE.read_text(),
+            beam_args=beam_arguments(self._options.beam_args),
+        )
+
+    def _location(self) -> str:
+        where = self._options.data
+        return where if where in ("", data.PACKAGED) else str(pathlib.Path(where).resolve())
+
+    def _measure(self, name: str, precision: str) -> Any:
+        from components.training import probe
+        from pipeline import plan
+        from pipeline.settings import model_settings
+
+        self._say(f"measuring {name} ...")
+        profile = profiles.PROFILES[self._options.profile]
+        speed = probe.measure(model_settings(profile, name, precision))
+        return plan.ModelSpeed(**dataclasses.asdict(speed))
+
+    def _show_plan(self, planned: Any) -> None:
+        if planned.seconds is not None:
+            rungs = ", ".join(
+                f"{name}: rung {m.rung.name} ({m.rung.images or 'all'} images x {m.rung.epochs}, "
+                f"{m.precision})"
+                for name, m in planned.models.items()
+            )
+            self._say(f"About {planned.seconds / 60:.1f} minutes if nothing is cached. {rungs}")
+
+    def _run_graph(self, settings: Any) -> None:
+        from pipeline import graph, runner
+
+        pipeline = graph.create_pipeline(settings)
+        runner.run(pipeline, self._options.dag_runner, self._screen.on_node)
+
+    def _conclude(self, facts: Mapping[str, Any], state: str) -> int:
+        seconds = round(time.monotonic() - self._begun, 1)
+        whole = results.write_comparison(
+            self._workdir,
+            {**facts, "node_seconds": self._screen.seconds, "total_seconds": seconds},
+        )
+        self._console.print(screen.comparison_table(whole))
+        self._say(f"[bold]{whole['winner'] or 'No winner'}[/]: {escape(whole['reason'])}")
+        self._say(f"report:  {self._workdir.report / results.FILE}")
+        if whole["pushed_version"] is None:
+            self._say(f"Nothing was pushed; {self._workdir.serving} is as it was.")
+            return NOTHING_GOOD
+        pushes.remember(self._workdir, whole["pushed_version"], state)
+        self._say(f"served:  {self._workdir.serving / str(whole['pushed_version'])}")
+        self._say(f"total:   {seconds:.1f} s, log {self._log}")
+        self._say(f"next:    tensorboard --logdir {self._workdir.artifacts}")
+        return PUSHED
+
+    def _say(self, words: str) -> None:
+        self._console.print(words, soft_wrap=True, highlight=False)
+
+
+def beam_arguments(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the Beam arguments of the nodes: the in-memory runner, then what the user gave."""
+    from pipeline.runner import IN_MEMORY
+
+    return given if any(a.startswith("--runner") for a in given) else (*IN_MEMORY, *given)

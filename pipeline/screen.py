@@ -1,0 +1,136 @@
+"""What the user sees while a run goes on and at its end; the libraries' own words go to a file."""
+
+import logging
+import os
+import pathlib
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+MARKS = {"done": "[green]done[/]", "cached": "[cyan]cached[/]", "failed": "[red]failed[/]"}
+PROGRESS_LOGGER = "mnist_tfx.progress"
+
+
+@contextmanager
+def logs_in(file: pathlib.Path) -> Iterator[TextIO]:
+    """Sends all that is written to standard output and error to a file.
+
+    TensorFlow writes to the descriptors themselves, so these are moved. Yields the real output.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    try:
+        with os.fdopen(os.dup(kept[0]), "w", buffering=1) as real:
+            yield real
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, copy in enumerate(kept, start=1):
+            os.dup2(copy, descriptor)
+            os.close(copy)
+
+
+class Screen(logging.Handler):
+    """Shows nodes and trainings: live on a terminal, else a line at the end of each step."""
+
+    def __init__(self, console: Console, artifacts: pathlib.Path) -> None:
+        """Takes the folder below which outputs are named."""
+        super().__init__(logging.INFO)
+        self._console, self._artifacts = console, artifacts
+        self._status: Status | None = None
+        self.seconds: dict[str, float] = {}
+        self.states: dict[str, str] = {}
+
+    def on_node(self, event: Any) -> None:
+        """Shows a `pipeline.runner.NodeEvent`."""
+        if event.state == "running":
+            self._live(event.node)
+            return
+        self._still()
+        self.seconds[event.node] = round(event.seconds, 2)
+        self.states[event.node] = event.state
+        made = "" if event.state == "cached" else self._made(event.outputs)
+        mark = MARKS[event.state]
+        self._console.print(f"{mark:<16} {event.node:<22} {event.seconds:6.1f} s  [dim]{made}[/]")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Shows a `TrainingProgress` that a training logged."""
+        progress = getattr(record, "progress", None)
+        if progress is None:
+            return
+        if self._console.is_terminal:
+            self._live(str(progress))
+        elif progress.images % (progress.total_images // progress.epochs) == 0:
+            self._console.print(f"         {escape(str(progress))}", highlight=False)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Shows trainings while it is open."""
+        logger = logging.getLogger(PROGRESS_LOGGER)
+        before = logger.level, logger.propagate
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
+            logger.level, logger.propagate = before
+            self._still()
+
+    def _live(self, words: str) -> None:
+        if not self._console.is_terminal:
+            return
+        if self._status is None:
+            self._status = self._console.status(words)
+            self._status.start()
+        self._status.update(escape(words))
+
+    def _still(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _made(self, outputs: Mapping[str, str]) -> str:
+        below = (os.path.relpath(uri, self._artifacts) for uri in outputs.values())
+        return escape(", ".join(below))
+
+
+def comparison_table(comparison: Mapping[str, Any]) -> Table:
+    """Returns the table of models for the end of a run."""
+    table = Table(title=f"Models, profile {comparison['profile']}")
+    for heading in ("model", "parameters", "input", "batch", "rate", "images x epochs", "trained"):
+        table.add_column(heading, justify="right" if heading != "model" else "left")
+    for heading in ("eval", "test", "one digit", "size", "status"):
+        table.add_column(heading, justify="right" if heading != "status" else "left")
+    for row in comparison["models"]:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        row["name"],
+        f"{row['params']:,}",
+        "x".join(str(n) for n in row["input_shape"]),
+        str(row["batch_size"]),
+        f"{row['learning_rate']:.2g}",
+        f"{row['train_images']:,} x {row['epochs']}",
+        f"{row['train_seconds']:.0f} s",
+        f"{row['eval_accuracy']:.2%}",
+        f"{row['test_accuracy']:.2%}",
+        f"{row['latency_ms']:.1f} ms",
+        f"{row['model_bytes'] / 1e6:.0f} MB",
+        row["status"],
+    )

@@ -1,0 +1,58 @@
+"""Reads ML Metadata: what the nodes of the last run produced; and tidies up after a kill."""
+
+import pathlib
+import shutil
+from typing import Any
+
+from ml_metadata import errors
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.graph import NAME
+
+NODE_CONTEXT = "node"
+FINISHED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
+
+
+def connect(file: pathlib.Path) -> Any:
+    """Opens the database, which is made where it is missing."""
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = str(file)
+    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    return metadata_store.MetadataStore(config)
+
+
+def outputs_of(store: Any, node: str) -> dict[str, Any]:
+    """Returns the artifacts by key of the newest finished execution of a node; none, if none."""
+    try:
+        context = store.get_context_by_type_and_name(NODE_CONTEXT, f"{NAME}.{node}")
+    except errors.NotFoundError:
+        context = None
+    executions = store.get_executions_by_context(context.id) if context else []
+    finished = [e for e in executions if e.last_known_state in FINISHED]
+    if not finished:
+        return {}
+    newest = max(finished, key=lambda e: e.id)
+    events = [
+        event
+        for event in store.get_events_by_execution_ids([newest.id])
+        if event.type == mlmd.Event.OUTPUT
+    ]
+    artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+    return {event.path.steps[0].key: artifacts[event.artifact_id] for event in events}
+
+
+def abandon_unfinished(store: Any, artifacts: pathlib.Path) -> int:
+    """Marks what a killed run left running as failed and removes its half-written outputs.
+
+    Call it only while no other run uses the database. Returns how many there were.
+    """
+    left = [e for e in store.get_executions() if e.last_known_state in UNFINISHED]
+    for execution in left:
+        execution.last_known_state = mlmd.Execution.FAILED
+        for folder in artifacts.glob(f"*/*/{execution.id}"):
+            shutil.rmtree(folder, ignore_errors=True)
+    if left:
+        store.put_executions(left)
+    return len(left)
