@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from tfx.components import StatisticsGen, Trainer, Transform, Tuner
+from tfx.components import StatisticsGen, Trainer, Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata, pipeline
 from tfx.proto import trainer_pb2, transform_pb2
@@ -19,6 +19,7 @@ from components.pusher import VersionPusher
 from components.schema_gen import CommittedSchema
 from components.selector import ModelSelector
 from components.settings import TrainSettings, TuneSettings, to_config
+from components.tuning.component import RecordingTuner
 from pipeline.workdir import Workdir
 
 NAME = "mnist"
@@ -113,7 +114,7 @@ def _training_nodes(
     graph = transform.outputs["transform_graph"]
     made: dict[str, BaseNode] = {"Transform": transform}
     if nodes.tune:
-        made["Tuner"] = Tuner(
+        made["Tuner"] = RecordingTuner(
             examples=examples,
             transform_graph=graph,
             tuner_fn="components.tuning.run.tuner_fn",

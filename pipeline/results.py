@@ -2,15 +2,18 @@
 
 import json
 import pathlib
+import sys
 from collections.abc import Mapping
 from typing import Any
-
-from rich.console import Console
 
 from pipeline import screen
 from pipeline.workdir import Workdir, write_json
 
 FILE = "comparison.json"
+
+
+class NeverTuned(LookupError):
+    """Hyperparameters are to be reused, but no search found any."""
 
 
 def write_comparison(workdir: Workdir, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def found_hyperparameters(workdir: Workdir, models: tuple[str, ...]) -> dict[str
     """Returns what the last search of each model found.
 
     Raises:
-      LookupError: a model was never tuned in this workdir.
+      NeverTuned: a model was never tuned in this workdir.
     """
     from pipeline import store
 
@@ -40,7 +43,7 @@ def found_hyperparameters(workdir: Workdir, models: tuple[str, ...]) -> dict[str
     outputs = {name: store.outputs_of(metadata, f"Tuner.{name}") for name in models}
     missing = [name for name, found in outputs.items() if "best_hyperparameters" not in found]
     if missing:
-        raise LookupError(
+        raise NeverTuned(
             f"expected an earlier search for {', '.join(missing)} in {workdir.root}; there is "
             "none: run once without --no-tune"
         )
@@ -58,7 +61,7 @@ def show_report(path: pathlib.Path) -> int:
     """Prints the table of the last run and where its file is; returns the exit code."""
     workdir = Workdir.at(path)
     file = workdir.report / FILE
-    console = Console()
+    console = screen.console_on(sys.stdout)
     if not file.is_file():
         console.print(f"expected {file}; there is none: run `mnist-tfx run` first", soft_wrap=True)
         return 2

@@ -6,6 +6,7 @@ import logging
 import pathlib
 import shutil
 import time
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +46,10 @@ class WrongCall(ValueError):
     """The options cannot be followed."""
 
 
+WRONG_CALLS = (WrongCall, WorkdirBusy, results.NeverTuned)
+EXPECTED = (*WRONG_CALLS, data.DataError, OSError)
+
+
 def run_pipeline(options: Options) -> int:
     """Runs, shows, and returns the exit code."""
     workdir = Workdir.at(options.workdir)
@@ -54,12 +59,9 @@ def run_pipeline(options: Options) -> int:
         workdir.open()
         with locked(workdir):
             return _run_locked(options, workdir)
-    except (WrongCall, WorkdirBusy, LookupError) as error:
+    except EXPECTED as error:
         console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
-        return WRONG_CALL
-    except (data.DataError, OSError) as error:
-        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
-        return FAILED
+        return WRONG_CALL if isinstance(error, WRONG_CALLS) else FAILED
 
 
 def _check(options: Options) -> None:
@@ -77,9 +79,16 @@ def _run_locked(options: Options, workdir: Workdir) -> int:
     begun = time.monotonic()
     log = workdir.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     with screen.logs_in(log) as output:
-        console = Console(file=output)
-        code = _Run(options, workdir, console, log, begun).go()
-    return code
+        console = screen.console_on(output)
+        try:
+            return _Run(options, workdir, console, log, begun).go()
+        except EXPECTED:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            console.print(f"[red]{escape(repr(error))}[/]", soft_wrap=True, highlight=False)
+            console.print(f"The libraries' log: {log}", soft_wrap=True, highlight=False)
+            return FAILED
 
 
 class _Run:
@@ -95,7 +104,7 @@ class _Run:
     ) -> None:
         self._options, self._workdir, self._console = options, workdir, console
         self._log, self._begun = log, begun
-        self._screen = screen.Screen(console, workdir.artifacts)
+        self._screen = screen.Screen(console)
 
     def go(self) -> int:
         """Plans, runs the graph, reports; returns the exit code."""

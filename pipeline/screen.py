@@ -8,13 +8,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-MARKS = {"done": "[green]done[/]", "cached": "[cyan]cached[/]", "failed": "[red]failed[/]"}
+MARKS = {
+    "done": "[green]done  [/]",
+    "cached": "[cyan]cached[/]",
+    "failed": "[red]failed[/]",
+}
 PROGRESS_LOGGER = "mnist_tfx.progress"
+TABLE_WIDTH = 150
 
 
 @contextmanager
@@ -44,10 +50,10 @@ def logs_in(file: pathlib.Path) -> Iterator[TextIO]:
 class Screen(logging.Handler):
     """Shows nodes and trainings: live on a terminal, else a line at the end of each step."""
 
-    def __init__(self, console: Console, artifacts: pathlib.Path) -> None:
-        """Takes the folder below which outputs are named."""
+    def __init__(self, console: Console) -> None:
+        """Takes the console of the real output."""
         super().__init__(logging.INFO)
-        self._console, self._artifacts = console, artifacts
+        self._console = console
         self._status: Status | None = None
         self.seconds: dict[str, float] = {}
         self.states: dict[str, str] = {}
@@ -61,8 +67,8 @@ class Screen(logging.Handler):
         self.seconds[event.node] = round(event.seconds, 2)
         self.states[event.node] = event.state
         made = "" if event.state == "cached" else self._made(event.outputs)
-        mark = MARKS[event.state]
-        self._console.print(f"{mark:<16} {event.node:<22} {event.seconds:6.1f} s  [dim]{made}[/]")
+        line = f"{event.node:<23} {event.seconds:6.1f} s  {escape(made)}".rstrip()
+        self._console.print(MARKS[event.state], line, highlight=False)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Shows a `TrainingProgress` that a training logged."""
@@ -72,7 +78,7 @@ class Screen(logging.Handler):
         if self._console.is_terminal:
             self._live(str(progress))
         elif progress.images % (progress.total_images // progress.epochs) == 0:
-            self._console.print(f"         {escape(str(progress))}", highlight=False)
+            self._console.print(f"       {escape(str(progress))}", highlight=False)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -103,17 +109,26 @@ class Screen(logging.Handler):
             self._status = None
 
     def _made(self, outputs: Mapping[str, str]) -> str:
-        below = (os.path.relpath(uri, self._artifacts) for uri in outputs.values())
-        return escape(", ".join(below))
+        """Returns where the outputs are: key and number, below the node's folder."""
+        return ", ".join("/".join(pathlib.Path(uri).parts[-2:]) for uri in outputs.values())
+
+
+def console_on(file: TextIO) -> Console:
+    """Returns a console wide enough for the table of models, whatever the terminal says."""
+    console = Console(file=file)
+    console.width = max(console.width, TABLE_WIDTH)
+    return console
 
 
 def comparison_table(comparison: Mapping[str, Any]) -> Table:
     """Returns the table of models for the end of a run."""
-    table = Table(title=f"Models, profile {comparison['profile']}")
-    for heading in ("model", "parameters", "input", "batch", "rate", "images x epochs", "trained"):
-        table.add_column(heading, justify="right" if heading != "model" else "left")
-    for heading in ("eval", "test", "one digit", "size", "status"):
-        table.add_column(heading, justify="right" if heading != "status" else "left")
+    table = Table(title=f"Models, profile {comparison['profile']}", box=box.SIMPLE)
+    table.add_column("model")
+    for heading in ("parameters", "input", "batch", "rate", "images x epochs", "trained"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("eval", "test", "one digit", "size"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("status")
     for row in comparison["models"]:
         table.add_row(*_cells(row))
     return table

@@ -33,7 +33,8 @@ _CHUNK = 1 << 20
 class Stream(Protocol):
     """Bytes that are read in pieces: a file, or what unpacks one."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """Returns at most `size` bytes, and none at the end."""
 
 
 def read_images(path: str | Path) -> NDArray[np.uint8]:

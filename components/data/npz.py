@@ -59,7 +59,7 @@ def read_npz(path: str | Path) -> tuple[NDArray[np.uint8], ...]:
         raise
     except _DAMAGE as error:
         raise DataError(
-            f"{path}: expected a whole .npz archive, found no zip file or a damaged one ({error}). "
+            f"{path}: expected a whole .npz archive, found no zip file or a damaged one ({error!r}). "
             "Fetch it again."
         ) from error
 

@@ -44,7 +44,7 @@ class BatchAndRate(keras_tuner.HyperModel):
     def fit(
         self, hp: keras_tuner.HyperParameters, model: keras.Model, **kwargs: Any
     ) -> dict[str, float]:
-        """Trains one trial and returns the best epoch's validation accuracy and loss.
+        """Trains one trial; returns the best epoch's validation metrics and the seconds it took.
 
         Raises:
           FailedTrialError: the training diverged; the search goes on with the next trial.
@@ -60,4 +60,8 @@ class BatchAndRate(keras_tuner.HyperModel):
         except TrainingDiverged as error:
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         best = record.history[record.best_epoch]
-        return {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"]}
+        return {
+            "val_accuracy": best["val_accuracy"],
+            "val_loss": best["val_loss"],
+            "seconds": record.train_seconds + record.eval_seconds,
+        }

@@ -1,0 +1,188 @@
+"""Images a second of our training against a notebook's loop, and PyTorch's where it is installed.
+
+Each cell is the median of three rounds in one process; the columns take turns, so that a change of
+the machine's speed meets all of them. The notebook's column is the study's code: float32 NumPy
+arrays that were resized beforehand, and `model.fit` as it comes. Usage:
+
+    python benchmarks/training.py [--seconds 20] [--only sequential] [--torch PYTHON]
+
+`--torch` names a Python with PyTorch in an environment of its own; it trains the same layers in
+bfloat16 autocast, channels last (`benchmarks/torch_models.py`).
+"""
+
+import argparse
+import dataclasses
+import importlib
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
+
+ROUNDS = 3
+HERE = pathlib.Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One network at one input side and batch size, and a fair number of images for a round."""
+
+    model: str
+    side: int
+    channels: int
+    batch: int
+
+
+ROWS = (
+    Row("sequential", 28, 1, 64),
+    Row("sequential", 28, 1, 256),
+    Row("alexnet", 227, 1, 64),
+    Row("vgg16", 32, 3, 64),
+    Row("vgg16", 224, 3, 8),
+)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of one round of one cell")
+    parser.add_argument("--only", default="", help="a model's name")
+    parser.add_argument("--torch", default="", help="a Python that has PyTorch")
+    options = parser.parse_args()
+    print("| network, batch | notebook | ours | ratio | PyTorch bf16 | ours / PyTorch |")
+    print("|---|---|---|---|---|---|")
+    for row in ROWS:
+        if options.only in ("", row.model):
+            print(_line(row, options.seconds, options.torch), flush=True)
+
+
+def _line(row: Row, seconds: float, torch: str) -> str:
+    sides = {"notebook": _child(row, seconds, "notebook"), "ours": _child(row, seconds, "ours")}
+    if torch:
+        script = str(HERE / "torch_models.py")
+        command = [torch, script, row.model, str(row.side), str(row.batch), str(seconds)]
+        sides["torch"] = lambda: float(subprocess.check_output(command, text=True).split()[-1])
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(ROUNDS):
+        for name, measure in sides.items():
+            rates[name].append(measure())
+    middle = {name: statistics.median(values) for name, values in rates.items()}
+    ratio = middle["ours"] / middle["notebook"]
+    beside = (
+        f"{middle['torch']:,.1f} | {middle['ours'] / middle['torch']:.2f}" if torch else "- | -"
+    )
+    return (
+        f"| {row.model} {row.side}x{row.side}x{row.channels}, {row.batch} "
+        f"| {middle['notebook']:,.1f} | {middle['ours']:,.1f} | {ratio:.2f} | {beside} |"
+    )
+
+
+def _child(row: Row, seconds: float, what: str) -> Callable[[], float]:
+    """Returns a function that measures in a new process, as memory and threads differ by column."""
+    argument = json.dumps({**dataclasses.asdict(row), "seconds": seconds, "what": what})
+    # The notebook has TensorFlow's own default for oneDNN; our command line turns it on.
+    environment = {**os.environ, **({"TF_ENABLE_ONEDNN_OPTS": "1"} if what == "ours" else {})}
+    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import training; training.child(sys.argv[1])"
+    command = [sys.executable, "-c", code, argument]
+
+    def measure() -> float:
+        out = subprocess.check_output(
+            command, text=True, env=environment, stderr=subprocess.DEVNULL
+        )
+        return float(out.split()[-1])
+
+    return measure
+
+
+def child(argument: str) -> None:
+    """Measures one cell and prints images a second."""
+    task = json.loads(argument)
+    row = Row(task["model"], task["side"], task["channels"], task["batch"])
+    print({"ours": _ours, "notebook": _notebook}[task["what"]](row, task["seconds"]))
+
+
+def _digits(count: int):  # type: ignore[no-untyped-def]
+    from components import data
+
+    raw = data.load("")
+    return raw.train_images[:count], raw.train_labels[:count].astype("int64")
+
+
+def _rate_of(fit: Callable[[int], None], batch: int, seconds: float) -> float:
+    """Returns images a second of `fit(steps)` over about the given time, compiled beforehand."""
+    fit(1)
+    begun = time.perf_counter()
+    fit(1)
+    steps = max(2, int(seconds / (time.perf_counter() - begun)))
+    begun = time.perf_counter()
+    fit(steps)
+    return steps * batch / (time.perf_counter() - begun)
+
+
+def _notebook(row: Row, seconds: float) -> float:
+    """Trains as the study's notebook did."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    images, labels = _digits(2_048 if row.side == 28 else 8 * row.batch)
+    pixels = (images[..., None] / 255.0).astype("float32")
+    if row.side != 28:
+        pixels = tf.image.resize(pixels, (row.side, row.side)).numpy()
+    pixels = np.repeat(pixels, row.channels, -1)
+    module = importlib.import_module(f"components.models.{row.model}")
+    model = module.network((row.side, row.side, row.channels))
+    model.compile(
+        keras.optimizers.Adam(1e-4), loss="sparse_categorical_crossentropy", metrics=["acc"]
+    )
+
+    def fit(steps: int) -> None:
+        chosen = np.arange(steps * row.batch) % len(labels)
+        if steps * row.batch <= len(labels):
+            model.fit(pixels[chosen], labels[chosen], batch_size=row.batch, verbose=0)
+        else:
+            epochs = max(1, steps * row.batch // len(labels))
+            model.fit(pixels, labels, batch_size=row.batch, epochs=epochs, verbose=0)
+
+    return _rate_of(fit, row.batch, seconds)
+
+
+def _ours(row: Row, seconds: float) -> float:
+    """Trains with the Trainer's own parts."""
+    from components.features import to_pixels
+    from components.settings import ModelSettings
+    from components.training import dataset, devices, fit as fitting, precision
+
+    shape = (row.side, row.side, row.channels)
+    images, labels = _digits(8_192)
+    digits = dataset.Digits(images, labels)
+    policy = precision.resolve(precision.AUTO)
+    module = f"components.models.{row.model}"
+    settings = ModelSettings(row.model, module, shape, policy, "constant", 0)
+
+    def transform(image):  # type: ignore[no-untyped-def]
+        return to_pixels(image, shape)
+
+    job = fitting.FitJob(
+        row.model, settings, policy, row.batch, 1e-4, 1, 1, digits, digits.first(1), transform
+    )
+    devices.prepare_gpus()
+    steps_in_epoch = dataset.steps_in_epoch(len(labels), row.batch)
+    model, whole = fitting._compiled(job, steps_in_epoch)
+    batches = dataset.training_batches(digits, row.batch, transform, 0, 0, whole)
+    at_once = model.steps_per_execution
+
+    def fit(steps: int) -> None:
+        model.fit(batches, steps_per_epoch=steps * at_once, verbose=0)
+
+    return _rate_of(fit, row.batch * at_once, seconds)
+
+
+if __name__ == "__main__":
+    main()
