@@ -34,9 +34,8 @@ def main() -> None:
     for node, seconds in first["node_seconds"].items():
         print(f"| {node} | {seconds:.1f} | {again['node_seconds'][node]:.1f} |")
     print(f"| whole run | {first['total_seconds']:.1f} | {again['total_seconds']:.1f} |")
-    print(
-        f"\ninside trainings and trials {inside:.1f} s, overhead {first['total_seconds'] - inside:.1f} s"
-    )
+    overhead = first["total_seconds"] - inside
+    print(f"\ninside trainings and trials {inside:.1f} s, overhead {overhead:.1f} s")
     print(f"peak memory {memory / 2**30:.2f} GiB; --help {_help_seconds():.2f} s")
 
 

@@ -1,4 +1,4 @@
-"""The same networks in PyTorch, trained in bfloat16 autocast, channels last; prints images a second.
+"""The same networks in PyTorch, in bfloat16 autocast and channels last; prints images a second.
 
 Runs in an environment of its own that has PyTorch: python torch_models.py MODEL SIDE BATCH SECONDS
 """

@@ -54,7 +54,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of one round of one cell")
     parser.add_argument("--only", default="", help="a model's name")
     parser.add_argument("--torch", default="", help="a Python that has PyTorch")
+    parser.add_argument("--child", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.child:
+        child(options.child)
+        return
     print("| network, batch | notebook | ours | ratio | PyTorch bf16 | ours / PyTorch |")
     print("|---|---|---|---|---|---|")
     for row in ROWS:
@@ -88,8 +92,7 @@ def _child(row: Row, seconds: float, what: str) -> Callable[[], float]:
     argument = json.dumps({**dataclasses.asdict(row), "seconds": seconds, "what": what})
     # The notebook has TensorFlow's own default for oneDNN; our command line turns it on.
     environment = {**os.environ, **({"TF_ENABLE_ONEDNN_OPTS": "1"} if what == "ours" else {})}
-    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import training; training.child(sys.argv[1])"
-    command = [sys.executable, "-c", code, argument]
+    command = [sys.executable, __file__, "--child", argument]
 
     def measure() -> float:
         out = subprocess.check_output(
@@ -157,7 +160,8 @@ def _ours(row: Row, seconds: float) -> float:
     """Trains with the Trainer's own parts."""
     from components.features import to_pixels
     from components.settings import ModelSettings
-    from components.training import dataset, devices, fit as fitting, precision
+    from components.training import dataset, devices, precision
+    from components.training import fit as fitting
 
     shape = (row.side, row.side, row.channels)
     images, labels = _digits(8_192)

@@ -59,8 +59,8 @@ def read_npz(path: str | Path) -> tuple[NDArray[np.uint8], ...]:
         raise
     except _DAMAGE as error:
         raise DataError(
-            f"{path}: expected a whole .npz archive, found no zip file or a damaged one ({error!r}). "
-            "Fetch it again."
+            f"{path}: expected a whole .npz archive, found no zip file or a damaged one "
+            f"({error!r}). Fetch it again."
         ) from error
 
 

@@ -6,7 +6,7 @@ from keras import layers
 from components.models.compiling import HParams, compile_classifier
 
 INPUT_SHAPE = (227, 227, 1)
-LEARNING_RATES = (2e-4, 1e-3)
+LEARNING_RATES = (3e-4, 8e-4)
 STEPS_PER_EXECUTION = 1
 DROPOUT = 0.4
 

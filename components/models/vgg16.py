@@ -10,7 +10,7 @@ from keras import layers
 from components.models.compiling import HParams, compile_classifier
 
 INPUT_SHAPE = (224, 224, 3)
-LEARNING_RATES = (5e-5, 3e-4)
+LEARNING_RATES = (8e-5, 2.5e-4)
 STEPS_PER_EXECUTION = 1
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 DROPOUT = 0.5

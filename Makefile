@@ -1,0 +1,49 @@
+# Thin names for what the project does; every target sets .venv up first where it needs it. ARGS goes to the program.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check doctor bench lock clean
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+BENCHMARKS := training pipeline time_to_accuracy
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --extra dev \
+	--python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url
+
+help:  ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@echo 'For example: make run ARGS="--profile smoke", make test ARGS="-k registry"'
+
+setup:  ## Make .venv with all that is needed (EXTRA=gpu adds CUDA, EXTRA=cpu goes back)
+	@bash setup.sh
+
+run: setup  ## Train, compare and publish the models
+	@$(BIN)/mnist-tfx run $(ARGS)
+
+# Pytest leaves with 5 where nothing was selected, as one tier may be under ARGS; both together may not.
+test: setup  ## Run the quick tests, then, if they pass, the slow ones
+	@SECONDS=0; $(PYTEST) -m "not slow" $(ARGS); code=$$?; \
+	if [ $$code -eq 0 ] || [ $$code -eq 5 ]; then \
+		$(PYTEST) -m slow $(ARGS); slow=$$?; [ $$slow -eq 5 ] || code=$$slow; \
+	fi; \
+	echo "make test: $$SECONDS s in all"; exit $$code
+
+check: setup  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+doctor: setup  ## Look for what is wrong with this machine or installation
+	@$(BIN)/mnist-tfx doctor $(ARGS)
+
+bench: setup  ## Measure what the README quotes (BENCHMARKS=training for one of them)
+	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py $(ARGS) || exit; done
+
+lock:  ## Write the locks again from pyproject.toml (ARGS=--upgrade for newer versions)
+	@[ -x $(BIN)/uv ] || bash setup.sh
+	$(COMPILE) $(ARGS) -o requirements/cpu.txt
+	$(COMPILE) $(ARGS) --extra gpu --overrides requirements/gpu-overrides.txt -o requirements/gpu.txt
+
+clean:  ## Remove caches and build leftovers; .venv and runs stay
+	rm -rf build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
