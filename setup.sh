@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv on Python 3.11 from the lock, or mends it; says nothing and returns at once when it is complete.
+# Makes .venv on Python 3.11 from the lock, or renews it; says nothing and returns at once when it is complete.
 # EXTRA=gpu adds CUDA's libraries and EXTRA=cpu goes back; without EXTRA it stays what it was.
 # Leaves with 2 where this machine cannot do it, with 1 where an installation failed.
 set -euo pipefail
@@ -29,7 +29,8 @@ check_platform() {
 choose_extra() {
   local made=
   [ ! -f "$stamp" ] || read -r _ made <"$stamp" || true
-  extra=${EXTRA:-${made:-cpu}}
+  [[ $made =~ ^(cpu|gpu)$ ]] || made=cpu
+  extra=${EXTRA:-$made}
   [[ $extra =~ ^(cpu|gpu)$ ]] || die "EXTRA is '$extra': set it to cpu or gpu, or leave it out."
   lock=requirements/$extra.txt
 }
@@ -73,6 +74,7 @@ step() {
   fi
 }
 
+# Whether .venv runs and was made in this folder, which its scripts name.
 usable() {
   grep -qsF -e "=$venv" -e "=\"$venv\"" -e "='$venv'" "$venv/bin/activate" &&
     "$python" -c 'import pip, sys; sys.exit(sys.version_info[:2] != (3, 11))' &>/dev/null
@@ -132,7 +134,7 @@ install_tools() {
 # uv is quicker and compiles even where PYTHONDONTWRITEBYTECODE is set; pip knows mirrors that uv does not.
 # compileall stops at nothing: some packages carry templates that are no Python.
 install_lock() {
-  local how=(--no-build-isolation ${mend:+--force-reinstall} -r "$lock")
+  local how=(--no-build-isolation -r "$lock")
   "$uv" pip install --quiet --python "$python" --no-deps --require-hashes --compile-bytecode "${how[@]}" && return
   pip_of "$venv" --no-compile "${how[@]}" || return
   "$python" -m compileall -q -j 0 "$venv/lib" || true
@@ -143,14 +145,9 @@ install_project() {
   "$uv" pip "${how[@]}" --python "$python" || "$python" -m pip --disable-pip-version-check "${how[@]}"
 }
 
-# Without a stamp an earlier set-up was cut short, so that a package may be there in part: all are laid anew.
+# Without a stamp an earlier set-up was cut short, and a package may be there in part: .venv is made anew.
 set_up() {
-  local mend=
-  if ! usable; then
-    make_venv
-  elif [ ! -f "$stamp" ]; then
-    mend=yes
-  fi
+  if [ ! -f "$stamp" ] || ! usable; then make_venv; fi
   rm -f "$stamp"
   step "uv and build tools" install_tools
   echo "setup: $(grep -c == "$lock") packages of $lock: one to five minutes the first time"

@@ -47,9 +47,10 @@ def source_file(module: str) -> pathlib.Path:
       ModuleNotFoundError: there is none.
     """
     root = pathlib.Path(__file__).parent
-    stem = root.joinpath(*module.split(".")[1:])
+    package, *path = module.split(".")
+    stem = root.joinpath(*path)
     for file in (stem.with_suffix(".py"), stem / "__init__.py"):
-        if file.is_file():
+        if package == PACKAGE and file.is_file():
             return file
     raise ModuleNotFoundError(f"expected the module {module} below {root}; found no such file")
 

@@ -33,24 +33,31 @@ class Choice:
 
 
 def choose(candidates: list[Candidate]) -> Choice:
-    """Picks the most accurate on `eval`; among those that chance may have put behind, the cheapest.
+    """Picks the cheapest of those that no other one beats on `eval` by more than chance.
 
     Two models are compared on the images that both answered, with the exact two-sided McNemar test
     (McNemar 1947, https://doi.org/10.1007/BF02295996). Cheaper means a lower latency, then a
-    smaller model.
+    smaller model. All pairs are compared: two that answered all of `eval` are not ranked on the few
+    images that a third answered.
 
     Args:
       candidates: at least one; blessed.
     """
-    common = min(len(c.correct) for c in candidates)
-    best = max(candidates, key=lambda c: (c.correct[:common].mean(), -c.latency_ms))
-    values = {c.name: p_value(c.correct, best.correct) for c in candidates}
-    tied = [c for c in candidates if values[c.name] >= SIGNIFICANCE]
+    rivals = {c.name: _rival(c, candidates) for c in candidates}
+    # Where the images of pairs differ, each could be beaten by another, in a circle.
+    tied = [c for c in candidates if not rivals[c.name]] or candidates
     winner = min(tied, key=lambda c: (c.latency_ms, c.model_bytes))
     reasons = {
-        c.name: _why_it_lost(c, winner, best, values[c.name]) for c in candidates if c is not winner
+        c.name: _why_it_lost(c, winner, rivals[c.name]) for c in candidates if c is not winner
     }
-    return Choice(winner.name, {**reasons, winner.name: _why_it_won(winner, best, tied)})
+    return Choice(winner.name, {**reasons, winner.name: _why_it_won(winner, candidates, tied)})
+
+
+def _rival(candidate: Candidate, candidates: list[Candidate]) -> tuple[float, str] | None:
+    """Returns who is more accurate by more than chance, if anybody: the least p and its name."""
+    values = [(p_value(o.correct, candidate.correct), o) for o in candidates]
+    better = [(p, o.name) for p, o in values if p < SIGNIFICANCE and _lead(o, candidate) > 0]
+    return min(better, default=None)
 
 
 def p_value(first: np.ndarray, second: np.ndarray) -> float:
@@ -64,8 +71,16 @@ def p_value(first: np.ndarray, second: np.ndarray) -> float:
     return float(stats.binomtest(only_first, disagreements, 0.5).pvalue)
 
 
-def _why_it_won(winner: Candidate, best: Candidate, tied: list[Candidate]) -> str:
+def _lead(first: Candidate, second: Candidate) -> int:
+    """Returns how many more of the images that both answered the first got right."""
+    common = min(len(first.correct), len(second.correct))
+    return int(first.correct[:common].sum()) - int(second.correct[:common].sum())
+
+
+def _why_it_won(winner: Candidate, candidates: list[Candidate], tied: list[Candidate]) -> str:
     accuracy = f"{winner.correct.mean():.2%} on {len(winner.correct):,} images of eval"
+    if len(candidates) == 1:
+        return f"{accuracy}; no other model was blessed"
     if len(tied) == 1:
         return f"most accurate: {accuracy}; the others are behind by more than chance"
     others = ", ".join(c.name for c in tied if c is not winner)
@@ -73,9 +88,10 @@ def _why_it_won(winner: Candidate, best: Candidate, tied: list[Candidate]) -> st
     return f"{accuracy}; {others} cannot be told from it by chance, {quicker}"
 
 
-def _why_it_lost(candidate: Candidate, winner: Candidate, best: Candidate, p: float) -> str:
+def _why_it_lost(candidate: Candidate, winner: Candidate, rival: tuple[float, str] | None) -> str:
     accuracy = f"{candidate.correct.mean():.2%} on {len(candidate.correct):,} images of eval"
-    if p < SIGNIFICANCE:
-        return f"{accuracy}, less than {best.name} beyond chance (p = {p:.2g})"
+    if rival:
+        p, name = rival
+        return f"{accuracy}, less than {name} beyond chance (p = {p:.2g})"
     times = f"{candidate.latency_ms:.1f} ms against {winner.latency_ms:.1f} ms"
     return f"{accuracy}, within chance of {winner.name}, which is cheaper ({times} a digit)"

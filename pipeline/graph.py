@@ -132,6 +132,27 @@ def _training_nodes(
     return made
 
 
+def _evaluators(
+    settings: GraphSettings,
+    models: Mapping[str, BaseChannel],
+    baseline: BaseChannel,
+    examples: BaseChannel,
+    schema: BaseChannel,
+) -> dict[str, BaseNode]:
+    """Returns the Evaluator of each model."""
+    return {
+        name: ComparingEvaluator(
+            examples=examples,
+            schema=schema,
+            model=model,
+            baseline_model=baseline,
+            config=evaluation_config(settings.accuracy_floor, settings.test_images),
+            code=code_digest("components.evaluator"),
+        ).with_id(f"Evaluator.{name}")
+        for name, model in models.items()
+    }
+
+
 def _choosing_nodes(
     settings: GraphSettings,
     per_model: Mapping[str, Mapping[str, BaseNode]],
@@ -144,17 +165,7 @@ def _choosing_nodes(
     finder = BaselineFinder(
         models, serving, settings.served_state, code_digest("components.baseline")
     )
-    evaluators = {
-        name: ComparingEvaluator(
-            examples=examples,
-            schema=schema,
-            model=model,
-            baseline_model=finder.outputs["model"],
-            config=evaluation_config(settings.accuracy_floor, settings.test_images),
-            code=code_digest("components.evaluator"),
-        ).with_id(f"Evaluator.{name}")
-        for name, model in models.items()
-    }
+    evaluators = _evaluators(settings, models, finder.outputs["model"], examples, schema)
     selector = ModelSelector(
         {
             "model": models,

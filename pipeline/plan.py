@@ -154,7 +154,7 @@ def _read(file: pathlib.Path) -> dict[str, Any]:
         kept: dict[str, Any] = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
-    return kept
+    return kept if isinstance(kept, dict) else {}
 
 
 def machine(cpuinfo: pathlib.Path = pathlib.Path("/proc/cpuinfo")) -> str:

@@ -14,8 +14,9 @@ def served_state(workdir: Workdir) -> str:
     """
     newest = versions.latest(workdir.serving)
     pushes = _read(workdir)
-    if not newest and pushes:
-        return f"emptied after {max(pushes, key=int)}"
+    last = max(map(int, pushes), default=0)
+    if newest < last:
+        return f"back to {newest} after {last}"
     return str(pushes.get(str(newest), newest))
 
 

@@ -63,10 +63,11 @@ def show_report(path: pathlib.Path) -> int:
     file = workdir.report / FILE
     console = screen.console_on(sys.stdout)
     if not file.is_file():
-        console.print(f"expected {file}; there is none: run `mnist-tfx run` first", soft_wrap=True)
+        words = f"expected {file}; there is none: run `mnist-tfx run` first"
+        console.print(words, soft_wrap=True, markup=False)
         return 2
     comparison = json.loads(file.read_text())
     console.print(screen.comparison_table(comparison))
-    console.print(f"{comparison['winner'] or 'none'}: {comparison['reason']}", soft_wrap=True)
-    console.print(str(file), soft_wrap=True)
+    words = f"{comparison['winner'] or 'none'}: {comparison['reason']}"
+    console.print(f"{words}\n{file}", soft_wrap=True, markup=False)
     return 0

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 State = dict[str, Any]
-UNREADABLE = (tf.errors.OpError, ValueError, OSError)
+UNREADABLE = (tf.errors.OpError, IndexError, ValueError, OSError)  # IndexError: cut off
 
 
 class Checkpoints:
@@ -21,7 +21,10 @@ class Checkpoints:
     def __init__(self, folder: pathlib.Path, model: keras.Model) -> None:
         """Takes a compiled model whose optimizer is built."""
         self._state = tf.Variable("{}", dtype=tf.string, trainable=False)
-        whole = tf.train.Checkpoint(model=model, optimizer=model.optimizer, state=self._state)
+        self._only_state = tf.train.Checkpoint(state=self._state)
+        whole = tf.train.Checkpoint(
+            model=model, optimizer=model.optimizer, seeds=_seeds(model), state=self._state
+        )
         self._best_weights = tf.train.Checkpoint(model=model)
         self._epochs = tf.train.CheckpointManager(whole, str(folder / "epochs"), max_to_keep=2)
         self._best = tf.train.CheckpointManager(
@@ -29,7 +32,10 @@ class Checkpoints:
         )
 
     def save_epoch(self, epoch: int, state: State) -> None:
-        """Saves weights, optimizer and `state` (JSON values) after `epoch`."""
+        """Saves weights, optimizer, seeds and `state` (JSON values) after `epoch`.
+
+        `state["best_epoch"]` names the epoch whose weights were saved as the best.
+        """
         self._state.assign(json.dumps(state))
         self._epochs.save(epoch)
 
@@ -38,21 +44,35 @@ class Checkpoints:
         self._best.save(epoch)
 
     def restore_epoch(self) -> State | None:
-        """Restores the newest intact epoch into the model and returns its state, or None."""
+        """Restores the newest epoch that is intact, as its best weights must be, into the model.
+
+        Returns its state, or None where there is no such epoch; the model is then as it was.
+        """
         for path in reversed(self._epochs.checkpoints):
             if intact(path):
-                self._epochs.checkpoint.restore(path).assert_existing_objects_matched()
+                self._only_state.restore(path).expect_partial()
                 state: State = json.loads(self._state.numpy())
-                return state
+                if self._best_path(state["best_epoch"]):
+                    self._epochs.checkpoint.restore(path).assert_existing_objects_matched()
+                    return state
         return None
 
     def restore_best(self, epoch: int) -> bool:
         """Restores the weights saved as the best at `epoch`; False where they are not there."""
-        for path in reversed(self._best.checkpoints):
-            if path.endswith(f"-{epoch}") and intact(path):
-                self._best_weights.restore(path).assert_existing_objects_matched()
-                return True
-        return False
+        path = self._best_path(epoch)
+        if path:
+            self._best_weights.restore(path).assert_existing_objects_matched()
+        return bool(path)
+
+    def _best_path(self, epoch: int) -> str | None:
+        paths = (path for path in self._best.checkpoints if path.endswith(f"-{epoch}"))
+        return next(filter(intact, paths), None)
+
+
+def _seeds(model: keras.Model) -> list[keras.Variable]:
+    """Returns the random states of dropout, which a checkpoint of a model leaves out."""
+    weights = {id(weight) for weight in model.weights}
+    return [variable for variable in model.variables if id(variable) not in weights]
 
 
 def intact(path: str) -> bool:

@@ -104,12 +104,14 @@ def _run(job: FitJob, model: keras.Model, keeper: Keeper, steps: int) -> None:
 def _compiled(job: FitJob, steps: int) -> tuple[keras.Model, int]:
     """Returns the compiled model and an epoch's steps, a multiple of those in one execution."""
     module = importlib.import_module(job.model.module)
-    at_once = steps_at_once(steps, module.STEPS_PER_EXECUTION)
+    gpus = devices.prepare_gpus()
+    # On mirrored devices Keras 3.15 fails at several steps at once (a condition around a replica).
+    at_once = steps_at_once(steps, module.STEPS_PER_EXECUTION) if len(gpus) < 2 else 1
     steps -= steps % at_once
     rate = learning_rate(job.model.schedule, job.learning_rate, job.epochs * steps)
     with (
         dtype_policy(job.precision),
-        devices.strategy_for(devices.prepare_gpus()).scope(),
+        devices.strategy_for(gpus).scope(),
     ):
         model = module.build(HParams(rate, at_once), job.model.input_shape)
         model.optimizer.build(model.trainable_variables)

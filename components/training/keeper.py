@@ -71,9 +71,7 @@ class Keeper(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Stops at once where the loss is no longer finite."""
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
-            self.record.diverged = True
-            self.model.stop_training = True
+        self._stop_unless_finite((logs or {}).get("loss", 0.0))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Validates, remembers the best, writes the checkpoint, stops what no longer improves."""
@@ -84,6 +82,9 @@ class Keeper(keras.callbacks.Callback):
         logs = logs if logs is not None else {}
         probabilities = self._validate(logs)
         self.record.eval_seconds += time.perf_counter() - trained
+        self._stop_unless_finite(logs["val_loss"])  # the last step may have ruined the weights
+        if self.record.diverged:
+            return
         kept = {k: float(v) for k, v in logs.items()}
         self.record.history.append({"epoch": epoch, **kept, "seconds": trained - self._begun})
         if self._is_best(epoch):
@@ -113,6 +114,11 @@ class Keeper(keras.callbacks.Callback):
             self.best_probabilities = scoring.predict(
                 self.model, self._digits.images, self._transform
             )
+
+    def _stop_unless_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            self.record.diverged = True
+            self.model.stop_training = True
 
     def _validate(self, logs: dict[str, Any]) -> np.ndarray:
         probabilities = scoring.predict(self.model, self._digits.images, self._transform)

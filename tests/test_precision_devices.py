@@ -1,0 +1,218 @@
+"""Which precision and which devices a training gets; run as a script, it trains on two devices."""
+
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any
+from unittest import mock
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.features import to_pixels
+from components.models.compiling import HParams, compile_classifier
+from components.settings import ModelSettings
+from components.training import devices, precision
+from components.training.dataset import Digits
+from components.training.fit import FitJob, FitResult, dtype_policy, fit
+
+pytestmark = pytest.mark.slow
+
+STEPS_PER_EXECUTION = 2
+TWO_DEVICES = ("CPU:0", "CPU:1")
+WITH_AMX = "flags\t\t: fpu sse2 avx512f amx_bf16 amx_tile\n"
+WITHOUT_BFLOAT16 = "flags\t\t: fpu sse2 avx2 avx512f amx_int8\n"
+
+
+def build(hparams: HParams, input_shape: tuple[int, ...]) -> keras.Model:
+    """The network of these tests: one hidden layer and no dropout."""
+    network = keras.Sequential(
+        [
+            keras.layers.Input(input_shape),
+            keras.layers.Flatten(),
+            keras.layers.Dense(16, activation="relu"),
+            keras.layers.Dense(10, activation="softmax", dtype="float32"),
+        ]
+    )
+    return compile_classifier(network, hparams)
+
+
+def job(state_dir: pathlib.Path | None = None, epochs: int = 3) -> FitJob:
+    """A training on 128 images, each with a bright row for its label."""
+    labels = np.arange(128) % 10
+    images = np.random.default_rng(0).integers(0, 60, (128, 28, 28)).astype(np.uint8)
+    images[np.arange(128), 2 * labels + 4] += 150
+    digits = Digits(images, labels.astype(np.int64))
+    return FitJob(
+        what="rows",
+        model=ModelSettings("rows", __name__, (28, 28, 1), "float32", "constant", seed=5),
+        precision="float32",
+        batch_size=32,
+        learning_rate=0.01,
+        epochs=epochs,
+        patience=epochs,
+        train=digits,
+        eval_=digits.first(50),
+        transform=lambda image: to_pixels(image, (28, 28, 1)),
+        state_dir=state_dir,
+    )
+
+
+def losses(result: FitResult) -> dict[str, Any]:
+    return {
+        "loss": [epoch["loss"] for epoch in result.record.history],
+        "val_loss": [epoch["val_loss"] for epoch in result.record.history],
+        "weights": [float(np.abs(w).sum()) for w in result.model.get_weights()],
+        "replicas": result.model.distribute_strategy.num_replicas_in_sync,
+    }
+
+
+def train_on_two_devices(state_dir: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Trains on one device, on two, and on two in two parts; the process must be a new one."""
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    halves = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, halves)
+    found = {"alone": losses(fit(job()))}
+    with mock.patch.object(devices, "prepare_gpus", return_value=TWO_DEVICES):
+        found["mirrored"] = losses(fit(job()))
+        fit(job(state_dir, epochs=1))
+        found["gone on"] = losses(fit(job(state_dir)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def on_two_devices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    command = [sys.executable, __file__, str(tmp_path_factory.mktemp("state"))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("capability", "policy"),
+    [
+        (None, "float32"),
+        ((6, 1), "float32"),
+        ((7, 0), "mixed_float16"),
+        ((7, 5), "mixed_float16"),
+        ((8, 0), "mixed_bfloat16"),
+        ((9, 0), "mixed_bfloat16"),
+        ((12, 0), "mixed_bfloat16"),
+    ],
+)
+def test_a_gpu_s_capability_decides_its_precision(
+    capability: tuple[int, int] | None, policy: str
+) -> None:
+    assert precision.policy_of_gpu(capability) == policy
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "bfloat16_seconds", "policy"),
+    [
+        (WITH_AMX, 0.5, "mixed_bfloat16"),
+        (WITH_AMX.replace("amx_bf16", "avx512_bf16"), 0.5, "mixed_bfloat16"),
+        (WITH_AMX, 60.0, "float32"),
+        (WITH_AMX, 1.0, "float32"),
+        (WITHOUT_BFLOAT16, 0.5, "float32"),
+        (WITH_AMX.replace("amx_bf16", "amx_bf16x"), 0.5, "float32"),
+        ("", 0.5, "float32"),
+    ],
+)
+def test_a_cpu_s_flags_and_its_speed_must_both_speak_for_bfloat16(
+    cpuinfo: str, bfloat16_seconds: float, policy: str
+) -> None:
+    assert precision.policy_of_cpu(cpuinfo, bfloat16_seconds, 1.0) == policy
+
+
+@pytest.mark.parametrize("name", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_a_precision_set_by_hand_is_taken_as_it_is(name: str) -> None:
+    assert precision.resolve(name) == name
+    with dtype_policy(precision.resolve(name)):
+        assert keras.config.dtype_policy().name == name
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a precision of") as caught:
+        precision.resolve("bfloat16")
+    assert str(caught.value) == (
+        "expected a precision of auto, float32, mixed_bfloat16, mixed_float16; got 'bfloat16'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "times", "policy"),
+    [
+        (WITH_AMX, {tf.bfloat16: 1.0, tf.float32: 6.0}, "mixed_bfloat16"),
+        (WITH_AMX, {tf.bfloat16: 6.0, tf.float32: 1.0}, "float32"),
+        (WITHOUT_BFLOAT16, {}, "float32"),
+    ],
+)
+def test_auto_probes_only_a_cpu_that_has_the_flags(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: str,
+    times: dict[tf.DType, float],
+    policy: str,
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(flags)
+    monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(precision, "_seconds", times.__getitem__)
+    assert precision.resolve("auto") == policy
+
+
+def test_auto_gives_float32_where_nothing_is_known_of_the_cpu(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "absent")
+    assert precision.resolve("auto") == "float32"
+
+
+def test_auto_gives_a_policy_of_keras_here() -> None:
+    assert precision.resolve("auto") in precision.POLICIES
+
+
+def test_the_probe_really_multiplies() -> None:
+    fastest = 2 * precision.PROBE_SIDE**3 / 50e12  # seconds at 50 TFLOP/s, more than any CPU has
+    assert fastest < precision._seconds(tf.float32) < 10
+
+
+def test_without_a_gpu_there_are_no_devices_to_prepare() -> None:
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU")
+    assert devices.prepare_gpus() == []
+
+
+@pytest.mark.parametrize("names", [[], ["GPU:0"]])
+def test_at_most_one_device_needs_no_mirrors(names: list[str]) -> None:
+    strategy = devices.strategy_for(names)
+    assert not isinstance(strategy, tf.distribute.MirroredStrategy)
+    assert strategy.num_replicas_in_sync == 1
+
+
+def test_several_devices_are_mirrored(on_two_devices: dict[str, dict[str, Any]]) -> None:
+    assert on_two_devices["alone"]["replicas"] == 1
+    assert on_two_devices["mirrored"]["replicas"] == 2
+
+
+def test_two_devices_learn_what_one_learns(on_two_devices: dict[str, dict[str, Any]]) -> None:
+    alone, mirrored = on_two_devices["alone"], on_two_devices["mirrored"]
+    assert len(mirrored["loss"]) == 3
+    assert mirrored["loss"][-1] < 0.5 * mirrored["loss"][0]
+    for figure in ("loss", "val_loss", "weights"):
+        np.testing.assert_allclose(mirrored[figure], alone[figure], rtol=1e-3)
+
+
+def test_two_devices_go_on_from_a_checkpoint(on_two_devices: dict[str, dict[str, Any]]) -> None:
+    for figure in ("loss", "val_loss", "weights"):
+        np.testing.assert_allclose(
+            on_two_devices["gone on"][figure], on_two_devices["mirrored"][figure], rtol=1e-3
+        )
+
+
+if __name__ == "__main__":
+    print(json.dumps(train_on_two_devices(pathlib.Path(sys.argv[1]))))
