@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 from tfx import types
 from tfx.components.example_gen import utils as example_gen_utils
@@ -18,11 +19,13 @@ from tfx.dsl.components.base import base_beam_component, base_beam_executor, exe
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from tfx_bsl.coders import example_coder
 
 from components import data
 from components.features import IMAGE, LABEL
 
 DIGITS_PER_SHARD = 6_000
+FAST = 1  # of gzip's levels: a quarter of the time of 6, an eighth larger
 FILE_NAME = "data_tfrecord-{:05d}-of-{:05d}.gz"
 
 
@@ -93,19 +96,27 @@ def shards_of(folder: str, images: np.ndarray, labels: np.ndarray) -> Iterator[S
 def write_shard(shard: Shard) -> None:
     """Writes one gzip TFRecord file of tf.Examples."""
     tf.io.gfile.makedirs(os.path.dirname(shard.path))
-    with tf.io.TFRecordWriter(shard.path, "GZIP") as writer:
-        for image, label in zip(shard.images, shard.labels, strict=True):
-            writer.write(to_example(image, int(label)).SerializeToString())
+    options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=FAST)
+    with tf.io.TFRecordWriter(shard.path, options) as writer:
+        for example in to_examples(shard.images, shard.labels):
+            writer.write(example)
 
 
-def to_example(image: np.ndarray, label: int) -> tf.train.Example:
-    """Returns the tf.Example of one digit: `image` 784 int64 in 0..255 and `label` one int64."""
-    pixels = tf.train.Int64List(value=image.ravel().tolist())
-    features = {
-        IMAGE: tf.train.Feature(int64_list=pixels),
-        LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-    }
-    return tf.train.Example(features=tf.train.Features(feature=features))
+def to_examples(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
+    """Returns serialized tf.Examples: `image` 784 int64 in 0..255 and `label` one int64.
+
+    tfx-bsl's encoder is compiled; tf.train.Example would take ten times as long.
+    """
+    columns = [_lists(images, len(labels)), _lists(labels, len(labels))]
+    batch = pa.RecordBatch.from_arrays(columns, [IMAGE, LABEL])
+    return list(example_coder.RecordBatchToExamplesEncoder().encode(batch))
+
+
+def _lists(values: np.ndarray, count: int) -> pa.Array:
+    """Returns `count` lists of equal length."""
+    flat = values.astype(np.int64).ravel()
+    ends = np.arange(count + 1, dtype=np.int64) * (flat.size // count)
+    return pa.LargeListArray.from_arrays(ends, pa.array(flat))
 
 
 class MnistExampleGenSpec(types.ComponentSpec):

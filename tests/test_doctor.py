@@ -9,8 +9,21 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from pipeline import doctor
-from pipeline.doctor import Check
+from pipeline.doctor import Check, run_checks
+from pipeline.doctor.check import guarded
+from pipeline.doctor.devices import gpu_check, keras_check, tensorflow_checks
+from pipeline.doctor.machine import (
+    available_memory,
+    cgroup_headroom,
+    cpu_check,
+    disk_check,
+    disk_space_check,
+    memory_check,
+    platform_check,
+    python_check,
+)
+from pipeline.doctor.software import OVERRIDDEN, installed_check, required, version_check
+from pipeline.doctor.tools import engine_check, kubectl_check, model_server_check
 
 ROOT = Path(__file__).resolve().parents[1]
 GB = 10**9
@@ -46,16 +59,16 @@ def test_an_exception_becomes_a_failed_check_with_its_words() -> None:
     def broken() -> Check:
         raise OSError("the disk is gone")
 
-    check = doctor.guarded("disk", broken)
+    check = guarded("disk", broken)
     assert (check.name, check.state) == ("disk", "fail")
     assert check.found == "OSError: the disk is gone"
     assert "report these words" in check.advice
-    assert doctor.guarded("kubectl", broken, worst="warn").state == "warn"
+    assert guarded("kubectl", broken, worst="warn").state == "warn"
 
 
 def test_only_python_3_11_is_accepted() -> None:
-    assert doctor.python_check((3, 11, 9)) == Check("Python", "ok", "3.11.9")
-    check = doctor.python_check((3, 12, 1))
+    assert python_check((3, 11, 9)) == Check("Python", "ok", "3.11.9")
+    check = python_check((3, 12, 1))
     assert check.state == "fail"
     assert "needs 3.11" in check.found
     assert "make setup" in check.advice
@@ -75,7 +88,7 @@ def test_only_python_3_11_is_accepted() -> None:
 def test_the_platform_is_linux_x86_64_with_a_recent_glibc(
     system: str, machine: str, libc: tuple[str, str], state: str
 ) -> None:
-    check = doctor.platform_check(system, machine, libc)
+    check = platform_check(system, machine, libc)
     assert check.state == state
     assert check.found.startswith(f"{system} {machine}, ")
     assert ("container of Debian 12" in check.advice) == (state == "fail")
@@ -91,14 +104,14 @@ def test_the_platform_is_linux_x86_64_with_a_recent_glibc(
     ],
 )
 def test_the_best_flag_names_the_precision(flags: str, found: str) -> None:
-    check = doctor.cpu_check(cpuinfo(flags))
+    check = cpu_check(cpuinfo(flags))
     assert check.state == "ok"
     assert check.found.startswith(found)
 
 
 def test_a_cpu_without_avx_fails_and_one_with_avx_alone_is_slow() -> None:
-    assert doctor.cpu_check(cpuinfo("avx")).state == "warn"
-    check = doctor.cpu_check(cpuinfo("sse4_2"))
+    assert cpu_check(cpuinfo("avx")).state == "warn"
+    check = cpu_check(cpuinfo("sse4_2"))
     assert (check.state, check.found) == ("fail", "no AVX")
     assert "TensorFlow's wheels need AVX" in check.advice
 
@@ -109,7 +122,7 @@ def test_a_cpu_without_avx_fails_and_one_with_avx_alone_is_slow() -> None:
 def test_memory_is_enough_from_six_gigabytes_and_too_little_below_three(
     gigabytes: float, state: str
 ) -> None:
-    check = doctor.memory_check(int(gigabytes * GB))
+    check = memory_check(int(gigabytes * GB))
     assert check.state == state
     assert check.found.startswith(f"{gigabytes} GB available")
 
@@ -120,14 +133,14 @@ def test_memory_is_enough_from_six_gigabytes_and_too_little_below_three(
 def test_disk_is_enough_from_five_gigabytes_and_too_little_below_two(
     gigabytes: float, state: str
 ) -> None:
-    check = doctor.disk_space_check(int(gigabytes * GB), Path("/runs"))
+    check = disk_space_check(int(gigabytes * GB), Path("/runs"))
     assert check.state == state
     assert "free at /runs" in check.found
     assert ("another disk" in check.advice) == (state != "ok")
 
 
 def test_a_workdir_that_does_not_exist_yet_is_judged_by_its_nearest_parent(tmp_path: Path) -> None:
-    assert str(tmp_path) in doctor.disk_check(tmp_path / "runs" / "mnist").found
+    assert str(tmp_path) in disk_check(tmp_path / "runs" / "mnist").found
     assert not (tmp_path / "runs").exists()
 
 
@@ -135,7 +148,7 @@ def test_a_workdir_that_cannot_be_written_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
-    check = doctor.disk_check(tmp_path)
+    check = disk_check(tmp_path)
     assert check.state == "fail"
     assert "--workdir" in check.advice
 
@@ -150,27 +163,27 @@ def group(folder: Path, limit: str, used: int, reclaimable: int) -> None:
 def test_the_tightest_cgroup_counts_without_its_reclaimable_pages(tmp_path: Path) -> None:
     group(tmp_path / "a", "1000", 600, 100)
     group(tmp_path / "a" / "b", "max", 600, 100)
-    assert doctor.cgroup_headroom(tmp_path, "0::/a/b\n") == 500
+    assert cgroup_headroom(tmp_path, "0::/a/b\n") == 500
     group(tmp_path / "a" / "b", "700", 600, 0)
-    assert doctor.cgroup_headroom(tmp_path, "1:name=systemd:/\n0::/a/b\n") == 100
+    assert cgroup_headroom(tmp_path, "1:name=systemd:/\n0::/a/b\n") == 100
 
 
 def test_without_a_cgroup_limit_the_machine_decides(tmp_path: Path) -> None:
-    assert doctor.cgroup_headroom(tmp_path, "4:memory:/a\n") is None
-    assert doctor.cgroup_headroom(tmp_path, "0::/a\n") is None
-    assert doctor.available_memory() > 0
+    assert cgroup_headroom(tmp_path, "4:memory:/a\n") is None
+    assert cgroup_headroom(tmp_path, "0::/a\n") is None
+    assert available_memory() > 0
 
 
 def test_a_version_outside_what_is_wanted_fails_and_says_how_to_mend_it() -> None:
-    assert doctor.version_check("keras", "3.15.1", ">=3.13.2,<4").state == "ok"
-    check = doctor.version_check("keras", "2.15.0", ">=3.13.2,<4", "a reason")
+    assert version_check("keras", "3.15.1", ">=3.13.2,<4").state == "ok"
+    check = version_check("keras", "2.15.0", ">=3.13.2,<4", "a reason")
     assert check.state == "fail"
     assert check.found == "2.15.0, wants >=3.13.2,<4 (a reason)"
     assert "make setup" in check.advice
 
 
 def test_a_missing_package_fails() -> None:
-    check = doctor.installed_check("no-such-package")
+    check = installed_check("no-such-package")
     assert check.state == "fail"
     assert check.found == "no-such-package is not installed"
 
@@ -181,33 +194,33 @@ def test_a_wish_of_the_project_goes_before_one_of_tfx(monkeypatch: pytest.Monkey
         "tfx": ["keras-tuner<2", "tensorflow>=2.21"],
     }
     monkeypatch.setattr(metadata, "requires", wishes.get)
-    assert doctor.required("keras-tuner") == ("<1.5,>=1.4.8", "")
-    assert doctor.required("tensorflow") == (">=2.21", "")
+    assert required("keras-tuner") == ("<1.5,>=1.4.8", "")
+    assert required("tensorflow") == (">=2.21", "")
     with pytest.raises(LookupError, match="neither mnist-tfx nor tfx asks for jax"):
-        doctor.required("jax")
+        required("jax")
 
 
 def test_the_table_of_overrides_says_what_the_project_file_says() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     overrides = map(Requirement, project["tool"]["uv"]["override-dependencies"])
     said = {override.name: str(override.specifier) for override in overrides}
-    for name, (specifier, reason) in doctor.OVERRIDDEN.items():
+    for name, (specifier, reason) in OVERRIDDEN.items():
         assert said[name] == specifier
         assert reason
 
 
 def test_keras_2_behind_tensorflow_fails_and_names_the_variable() -> None:
-    assert doctor.keras_check("3.15.1") == Check("tf.keras", "ok", "Keras 3.15.1")
-    check = doctor.keras_check("2.21.0")
+    assert keras_check("3.15.1") == Check("tf.keras", "ok", "Keras 3.15.1")
+    check = keras_check("2.21.0")
     assert (check.state, check.found) == ("fail", "Keras 2.21.0")
     assert "unset TF_USE_LEGACY_KERAS" in check.advice
 
 
 def test_a_gpu_is_named_with_its_capability_and_none_is_no_failure() -> None:
-    seen = doctor.gpu_check([("NVIDIA L4", (8, 9)), ("GPU", None)])
+    seen = gpu_check([("NVIDIA L4", (8, 9)), ("GPU", None)])
     assert seen.state == "ok"
     assert seen.found == "NVIDIA L4, compute capability 8.9; GPU, compute capability ?"
-    for none in (doctor.gpu_check(), doctor.gpu_check(error="no driver")):
+    for none in (gpu_check(), gpu_check(error="no driver")):
         assert none.state == "warn"
         assert "make setup EXTRA=gpu" in none.advice
 
@@ -224,14 +237,14 @@ def test_a_tensorflow_that_does_not_start_is_said_in_its_own_words(
 ) -> None:
     script(tmp_path / "python", body)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    keras, tensorboard, gpu = doctor.tensorflow_checks()
+    keras, tensorboard, gpu = tensorflow_checks()
     assert [keras.state, tensorboard.state, gpu.state] == ["fail", "fail", "warn"]
     assert words in keras.found
 
 
 @pytest.mark.usefixtures("empty_path")
 def test_nothing_optional_on_path_is_a_warning_with_advice() -> None:
-    for check in (doctor.model_server_check(), doctor.engine_check(), doctor.kubectl_check()):
+    for check in (model_server_check(), engine_check(), kubectl_check()):
         assert check.state == "warn"
         assert "not on PATH" in check.found or "neither" in check.found
         assert check.advice
@@ -240,14 +253,14 @@ def test_nothing_optional_on_path_is_a_warning_with_advice() -> None:
 def test_the_optional_tools_are_found_on_path(empty_path: Path) -> None:
     for name in ("tensorflow_model_server", "kubectl", "podman"):
         script(empty_path / name, "exit 0")
-    assert doctor.model_server_check().found == str(empty_path / "tensorflow_model_server")
-    assert doctor.kubectl_check().state == "ok"
-    assert doctor.engine_check() == Check("container engine", "ok", "podman")
+    assert model_server_check().found == str(empty_path / "tensorflow_model_server")
+    assert kubectl_check().state == "ok"
+    assert engine_check() == Check("container engine", "ok", "podman")
 
 
 def test_a_client_without_an_engine_is_said_so(empty_path: Path) -> None:
     script(empty_path / "docker", "echo Client: 28; echo Cannot connect to the daemon >&2; exit 1")
-    check = doctor.engine_check()
+    check = engine_check()
     assert check.state == "warn"
     assert check.found.startswith("docker is on PATH, its engine does not answer: Cannot connect")
     assert "start its service" in check.advice
@@ -257,15 +270,15 @@ def test_an_engine_that_hangs_is_given_up(
     empty_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script(empty_path / "docker", "exec /bin/sleep 30")
-    monkeypatch.setattr(doctor, "_ENGINE_SECONDS", 0.2)
-    assert "does not answer: nothing within" in doctor.engine_check().found
+    monkeypatch.setattr("pipeline.doctor.tools._ENGINE_SECONDS", 0.2)
+    assert "does not answer: nothing within" in engine_check().found
 
 
 @pytest.mark.slow
 def test_the_machine_that_runs_the_tests_fails_no_check_of_its_installation(
     tmp_path: Path,
 ) -> None:
-    checks = {check.name: check for check in doctor.run_checks(tmp_path)}
+    checks = {check.name: check for check in run_checks(tmp_path)}
     assert len(checks) == 22
     for name in ("Python", "platform", "CPU", "tfx", "keras", "ml-metadata", "TensorBoard"):
         assert checks[name].state == "ok", checks[name]
@@ -276,4 +289,4 @@ def test_the_machine_that_runs_the_tests_fails_no_check_of_its_installation(
 @pytest.mark.slow
 def test_asking_tensorflow_for_keras_2_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
-    assert doctor.tensorflow_checks()[0].found.startswith("Keras 2.")
+    assert tensorflow_checks()[0].found.startswith("Keras 2.")

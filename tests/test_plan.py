@@ -103,6 +103,12 @@ def test_what_one_model_leaves_moves_another_up() -> None:
     assert fit(110, models) == {"modest": "1", "hungry": "3"}
 
 
+def test_a_model_may_move_up_by_several_rungs() -> None:
+    models = {"modest": ModelProfile(LADDER[2:], share=9.0), "hungry": ModelProfile(LADDER)}
+    assert fit(109, models) == {"modest": "1", "hungry": "2"}
+    assert fit(110, models) == {"modest": "1", "hungry": "3"}
+
+
 def test_what_is_left_goes_to_the_models_in_their_order() -> None:
     assert fit(60, ladders("first", "second")) == {"first": "2", "second": "1"}
     assert fit(150, ladders("first", "second")) == {"first": "3", "second": "2"}

@@ -40,7 +40,9 @@ def build(hparams: HParams, input_shape: tuple[int, ...]) -> keras.Model:
     return compile_classifier(network, hparams)
 
 
-def job(state_dir: pathlib.Path | None = None, epochs: int = 3) -> FitJob:
+def job(
+    state_dir: pathlib.Path | None = None, epochs: int = 3, precision: str = "float32"
+) -> FitJob:
     """A training on 128 images, each with a bright row for its label."""
     labels = np.arange(128) % 10
     images = np.random.default_rng(0).integers(0, 60, (128, 28, 28)).astype(np.uint8)
@@ -49,7 +51,7 @@ def job(state_dir: pathlib.Path | None = None, epochs: int = 3) -> FitJob:
     return FitJob(
         what="rows",
         model=ModelSettings("rows", __name__, (28, 28, 1), "float32", "constant", seed=5),
-        precision="float32",
+        precision=precision,
         batch_size=32,
         learning_rate=0.01,
         epochs=epochs,
@@ -71,7 +73,7 @@ def losses(result: FitResult) -> dict[str, Any]:
 
 
 def train_on_two_devices(state_dir: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """Trains on one device, on two, and on two in two parts; the process must be a new one."""
+    """Trains on one device, and on two: at once, in two parts, in float16; in a new process."""
     (cpu,) = tf.config.list_physical_devices("CPU")
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, halves)
@@ -80,6 +82,7 @@ def train_on_two_devices(state_dir: pathlib.Path) -> dict[str, dict[str, Any]]:
         found["mirrored"] = losses(fit(job()))
         fit(job(state_dir, epochs=1))
         found["gone on"] = losses(fit(job(state_dir)))
+        found["float16"] = losses(fit(job(precision="mixed_float16")))
     return found
 
 
@@ -212,6 +215,12 @@ def test_two_devices_go_on_from_a_checkpoint(on_two_devices: dict[str, dict[str,
         np.testing.assert_allclose(
             on_two_devices["gone on"][figure], on_two_devices["mirrored"][figure], rtol=1e-3
         )
+
+
+def test_two_devices_learn_in_float16(on_two_devices: dict[str, dict[str, Any]]) -> None:
+    half = on_two_devices["float16"]
+    assert half["replicas"] == 2
+    np.testing.assert_allclose(half["loss"], on_two_devices["mirrored"]["loss"], rtol=0.05)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,12 @@ def test_a_model_that_any_other_beats_beyond_chance_does_not_win() -> None:
     assert "less than middle beyond chance (p = 0.031)" in choice.reasons["fastest"]
 
 
+def test_a_loser_is_told_of_the_model_that_beats_it_most_surely() -> None:
+    best, good = candidate("best", answers(100, 0)), candidate("good", answers(99, 1))
+    choice = choose([good, candidate("worst", answers(80, 20)), best])
+    assert "less than best beyond chance (p = 1.9e-06)" in choice.reasons["worst"]
+
+
 def test_where_each_is_beaten_by_another_the_cheapest_wins() -> None:
     choice = choose(
         [

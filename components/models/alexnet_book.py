@@ -23,7 +23,7 @@ def build(
     return compile_classifier(network(input_shape, classes), hparams)
 
 
-def network(input_shape: tuple[int, ...] = INPUT_SHAPE, classes: int = 1000) -> keras.Sequential:
+def network(input_shape: tuple[int, ...] = INPUT_SHAPE, classes: int = 10) -> keras.Sequential:
     """Five normalised convolutions, then two dense layers of 4096 with dropout."""
     return keras.Sequential(
         [
