@@ -84,8 +84,8 @@ def _why_it_won(winner: Candidate, candidates: list[Candidate], tied: list[Candi
     if len(tied) == 1:
         return f"most accurate: {accuracy}; the others are behind by more than chance"
     others = ", ".join(c.name for c in tied if c is not winner)
-    quicker = f"and it is the quickest of them at {winner.latency_ms:.1f} ms a digit"
-    return f"{accuracy}; {others} cannot be told from it by chance, {quicker}"
+    cost = f"{winner.latency_ms:.1f} ms a digit, {_megabytes(winner)}"
+    return f"{accuracy}; chance may explain the distance to {others}, and it is cheapest ({cost})"
 
 
 def _why_it_lost(candidate: Candidate, winner: Candidate, rival: tuple[float, str] | None) -> str:
@@ -93,5 +93,10 @@ def _why_it_lost(candidate: Candidate, winner: Candidate, rival: tuple[float, st
     if rival:
         p, name = rival
         return f"{accuracy}, less than {name} beyond chance (p = {p:.2g})"
-    times = f"{candidate.latency_ms:.1f} ms against {winner.latency_ms:.1f} ms"
-    return f"{accuracy}, within chance of {winner.name}, which is cheaper ({times} a digit)"
+    cost = f"{winner.latency_ms:.1f} ms a digit and {_megabytes(winner)}"
+    own = f"{candidate.latency_ms:.1f} ms and {_megabytes(candidate)}"
+    return f"{accuracy}, within chance of {winner.name}, which is cheaper ({cost} against {own})"
+
+
+def _megabytes(candidate: Candidate) -> str:
+    return f"{candidate.model_bytes / 1e6:.1f} MB"

@@ -52,7 +52,8 @@ def run(**options: object) -> None:
     Exits with 0 when a model was blessed and pushed, 3 when none was good enough, 1 when a node
     failed, 2 for a wrong call.
     """
-    from pipeline.run import Options, run_pipeline
+    from pipeline.options import Options
+    from pipeline.run import run_pipeline
 
     sys.exit(run_pipeline(Options(**options)))  # type: ignore[arg-type]
 

@@ -26,7 +26,9 @@ def remember(workdir: Workdir, version: int, state: str) -> None:
 
 
 def _read(workdir: Workdir) -> dict[str, str]:
-    pushes: dict[str, str] = {}
-    if workdir.pushes.is_file():
-        pushes = json.loads(workdir.pushes.read_text())
-    return pushes
+    """Returns what was noted; a file that cannot be read counts as empty."""
+    try:
+        pushes: dict[str, str] = json.loads(workdir.pushes.read_text())
+    except (OSError, ValueError):
+        return {}
+    return pushes if isinstance(pushes, dict) else {}

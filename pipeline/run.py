@@ -14,38 +14,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from components import data
-from components.models import DEFAULT_MODELS, REGISTRY
 from pipeline import profiles, pushes, results, screen
+from pipeline.options import Options, WrongCall, check
 from pipeline.workdir import Workdir, WorkdirBusy, locked
 
 PUSHED, FAILED, WRONG_CALL, NOTHING_GOOD = 0, 1, 2, 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the user asked for; the names are those of the command line."""
-
-    profile: str
-    models: str | None
-    workdir: pathlib.Path
-    data: str
-    dag_runner: str
-    precision: str | None
-    no_tune: bool
-    beam_args: tuple[str, ...]
-
-    @property
-    def model_names(self) -> tuple[str, ...]:
-        """The models to compare, in order, each once."""
-        if self.models is None:
-            return DEFAULT_MODELS
-        return tuple(dict.fromkeys(name.strip() for name in self.models.split(",") if name.strip()))
-
-
-class WrongCall(ValueError):
-    """The options cannot be followed."""
-
-
 WRONG_CALLS = (WrongCall, WorkdirBusy, results.NeverTuned)
 EXPECTED = (*WRONG_CALLS, data.DataError, OSError)
 
@@ -55,24 +28,13 @@ def run_pipeline(options: Options) -> int:
     workdir = Workdir.at(options.workdir)
     console = Console()
     try:
-        _check(options)
+        check(options)
         workdir.open()
         with locked(workdir):
             return _run_locked(options, workdir)
     except EXPECTED as error:
         console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
         return WRONG_CALL if isinstance(error, WRONG_CALLS) else FAILED
-
-
-def _check(options: Options) -> None:
-    """Raises WrongCall where the options cannot be followed."""
-    unknown = [name for name in options.model_names if name not in REGISTRY]
-    if unknown or not options.model_names:
-        raise WrongCall(
-            f"expected --models with names of {', '.join(REGISTRY)}; got {options.models!r}"
-        )
-    if options.data not in ("", data.PACKAGED) and not pathlib.Path(options.data).exists():
-        raise WrongCall(f"expected a folder or an .npz file at --data; {options.data} is not there")
 
 
 def _run_locked(options: Options, workdir: Workdir) -> int:
@@ -108,10 +70,10 @@ class _Run:
 
     def go(self) -> int:
         """Plans, runs the graph, reports; returns the exit code."""
-        from pipeline import runner
-
         logging.getLogger().setLevel(logging.INFO)
         facts, graph_settings = self._plan()
+        from pipeline import runner
+
         try:
             with self._screen.listening():
                 self._run_graph(graph_settings)
@@ -127,15 +89,16 @@ class _Run:
         return self._conclude(facts, graph_settings.served_state)
 
     def _plan(self) -> tuple[dict[str, Any], Any]:
-        """Returns the facts for the report and the graph's settings."""
-        from components.schema_gen import SCHEMA_FILE
-        from pipeline import graph, plan, store
-        from pipeline.settings import model_nodes
-
+        """Returns the facts for the report and the graph's settings; bad data ends it first."""
         profile = profiles.PROFILES[self._options.profile]
         raw = data.load(self._location())
         images = {k: len(v[1]) for k, v in data.split(raw, *profile.images.values()).items()}
         digest = data.content_sha256(raw)
+
+        from components.schema_gen import SCHEMA_FILE
+        from pipeline import graph, plan, store
+        from pipeline.settings import model_nodes
+
         store.abandon_unfinished(store.connect(self._workdir.metadata), self._workdir.artifacts)
         names = self._options.model_names
         found = (
@@ -186,8 +149,8 @@ class _Run:
     def _run_graph(self, settings: Any) -> None:
         from pipeline import graph, runner
 
-        pipeline = graph.create_pipeline(settings)
-        runner.run(pipeline, self._options.dag_runner, self._screen.on_node)
+        made = graph.create_pipeline(settings)
+        runner.run(made, self._options.dag_runner, self._screen.on_node)
 
     def _conclude(self, facts: Mapping[str, Any], state: str) -> int:
         seconds = round(time.monotonic() - self._begun, 1)

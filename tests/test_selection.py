@@ -141,10 +141,10 @@ def test_the_reasons_of_a_tie_name_the_others_and_the_times() -> None:
     slow = candidate("slow", answers(1000, 0), latency_ms=9.0)
     quick = candidate("quick", answers(995, 5), latency_ms=1.5)
     assert choose([slow, quick]).reasons == {
-        "quick": "99.50% on 1,000 images of eval; slow cannot be told from it by chance, "
-        "and it is the quickest of them at 1.5 ms a digit",
+        "quick": "99.50% on 1,000 images of eval; chance may explain the distance to slow, "
+        "and it is cheapest (1.5 ms a digit, 1.0 MB)",
         "slow": "100.00% on 1,000 images of eval, within chance of quick, "
-        "which is cheaper (9.0 ms against 1.5 ms a digit)",
+        "which is cheaper (1.5 ms a digit and 1.0 MB against 9.0 ms and 1.0 MB)",
     }
 
 
