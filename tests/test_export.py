@@ -1,27 +1,20 @@
 """The exported model: the same answers through every signature, in float32, and what it refuses."""
 
-import functools
 import importlib
 import json
 import pathlib
 from typing import Any
 
-import apache_beam as beam
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from apache_beam.options.pipeline_options import PipelineOptions
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components.features import IMAGE, LABEL, preprocessing_fn, to_pixels
+from components.features import IMAGE, LABEL, to_pixels
 from components.models import REGISTRY
 from components.models.compiling import HParams, compile_classifier
-from components.schema_gen import SCHEMA_FILE
 from components.settings import ModelSettings, TrainSettings, to_config
 from components.training import scoring
 from components.training.export import export, float32_copy, transform_of
@@ -82,26 +75,6 @@ def example(image: np.ndarray, label: int) -> bytes:
     }
     whole = tf.train.Example(features=tf.train.Features(feature=features))
     return whole.SerializeToString()
-
-
-@pytest.fixture(scope="module")
-def transform_output(tmp_path_factory: pytest.TempPathFactory) -> tft.TFTransformOutput:
-    """The Transform graph, built from the committed schema as the Transform node builds it."""
-    folder = str(tmp_path_factory.mktemp("transform"))
-    schema = text_format.Parse(SCHEMA_FILE.read_text(), schema_pb2.Schema())
-    metadata = tft.DatasetMetadata(schema)
-    rows = [{IMAGE: image.astype(np.int64), LABEL: 3} for image in some_digits()[:2]]
-    function = functools.partial(preprocessing_fn, custom_config={"input_shape": INPUT_SHAPE})
-    options = PipelineOptions(["--runner=DirectRunner", "--direct_running_mode=in_memory"])
-    with (
-        beam.Pipeline(options=options) as root,
-        tft_beam.Context(temp_dir=str(tmp_path_factory.mktemp("temporary"))),
-    ):
-        transform_fn = (root | beam.Create(rows), metadata) | tft_beam.AnalyzeDataset(function)
-        _ = transform_fn | tft_beam.WriteTransformFn(folder)
-        raw = f"{folder}/{tft.TFTransformOutput.RAW_METADATA_DIR}"
-        _ = metadata | tft_beam.WriteMetadata(raw, root)
-    return tft.TFTransformOutput(folder)
 
 
 @pytest.fixture(scope="module")
