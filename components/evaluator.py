@@ -45,9 +45,12 @@ def evaluation_config(floor: float, test_images: int) -> tfma.EvalConfig:
         metrics {{ class_name: "SparseCategoricalCrossentropy" config: '"name": "{LOSS}"' }}
         metrics {{
           class_name: "SparseCategoricalAccuracy" config: '"name": "{ACCURACY}"'
-          threshold {{
-            value_threshold {{ lower_bound {{ value: {floor} }} }}
-            change_threshold {{ direction: HIGHER_IS_BETTER absolute {{ value: {-margin} }} }}
+          per_slice_thresholds {{
+            slicing_specs {{}}  # overall; a plain threshold would apply to every digit as well
+            threshold {{
+              value_threshold {{ lower_bound {{ value: {floor} }} }}
+              change_threshold {{ direction: HIGHER_IS_BETTER absolute {{ value: {-margin} }} }}
+            }}
           }}
         }}
       }}

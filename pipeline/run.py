@@ -5,6 +5,7 @@ import datetime
 import logging
 import pathlib
 import shutil
+import sys
 import time
 import traceback
 from collections.abc import Mapping
@@ -167,7 +168,8 @@ class _Run:
         pushes.remember(self._workdir, whole["pushed_version"], state)
         self._say(f"served:  {self._workdir.serving / str(whole['pushed_version'])}")
         self._say(f"total:   {seconds:.1f} s, log {self._log}")
-        self._say(f"next:    tensorboard --logdir {self._workdir.artifacts}")
+        tensorboard = pathlib.Path(sys.executable).with_name("tensorboard")
+        self._say(f"next:    {tensorboard} --logdir {self._workdir.artifacts}")
         return PUSHED
 
     def _say(self, words: str) -> None:

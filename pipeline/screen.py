@@ -4,6 +4,7 @@ import logging
 import os
 import pathlib
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -21,6 +22,7 @@ MARKS = {
 }
 PROGRESS_LOGGER = "mnist_tfx.progress"
 TABLE_WIDTH = 150
+SECONDS_OF_SILENCE = 20.0  # of a training, where the output is no terminal
 
 
 @contextmanager
@@ -55,6 +57,7 @@ class Screen(logging.Handler):
         super().__init__(logging.INFO)
         self._console = console
         self._status: Status | None = None
+        self._printed = 0.0
         self.seconds: dict[str, float] = {}
         self.states: dict[str, str] = {}
 
@@ -62,6 +65,7 @@ class Screen(logging.Handler):
         """Shows a `pipeline.runner.NodeEvent`."""
         if event.state == "running":
             self._live(event.node)
+            self._printed = time.monotonic()
             return
         self._still()
         self.seconds[event.node] = round(event.seconds, 2)
@@ -77,7 +81,8 @@ class Screen(logging.Handler):
             return
         if self._console.is_terminal:
             self._live(str(progress))
-        elif progress.images % (progress.total_images // progress.epochs) == 0:
+        elif _ends_an_epoch(progress) or time.monotonic() - self._printed > SECONDS_OF_SILENCE:
+            self._printed = time.monotonic()
             self._console.print(f"       {escape(str(progress))}", highlight=False)
 
     @contextmanager
@@ -111,6 +116,10 @@ class Screen(logging.Handler):
     def _made(self, outputs: Mapping[str, str]) -> str:
         """Returns where the outputs are: key and number, below the node's folder."""
         return ", ".join("/".join(pathlib.Path(uri).parts[-2:]) for uri in outputs.values())
+
+
+def _ends_an_epoch(progress: Any) -> bool:
+    return bool(progress.images % (progress.total_images // progress.epochs) == 0)
 
 
 def console_on(file: TextIO) -> Console:

@@ -27,7 +27,6 @@ STEPS_PER_EXECUTION = 1
 INPUT_SHAPE = (32, 32, 3)
 SETTINGS = ModelSettings("tiny", __name__, INPUT_SHAPE, "float32", "constant", seed=5)
 SPREAD = keras.initializers.RandomNormal(stddev=0.5)  # so that the answers differ
-SMALL_SIDES = {"sequential": 28, "alexnet": 167, "vgg16": 32, "alexnet-book": 67}
 # One white pixel: as small as a GIF gets.
 GIF = bytes.fromhex(
     "47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b"
@@ -233,8 +232,8 @@ def test_a_model_trained_in_bfloat16_is_exported_in_float32(
     assert {variable.dtype for variable in signature.variables} == {tf.float32}
 
 
-@pytest.mark.parametrize(("name", "side"), SMALL_SIDES.items())
-def test_every_registered_model_can_be_copied_to_float32(name: str, side: int) -> None:
+@pytest.mark.parametrize(("name", "side"), [("sequential", 28), ("alexnet-book", 67)])
+def test_a_copy_in_float32_has_every_weight(name: str, side: int) -> None:
     module = importlib.import_module(REGISTRY[name])
     shape = (side, side, module.INPUT_SHAPE[-1])
     with dtype_policy("mixed_bfloat16"):

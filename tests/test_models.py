@@ -1,12 +1,14 @@
 """The registered networks, layer for layer as the study lists them, and how they are compiled."""
 
 import importlib
+import inspect
 import math
 from collections.abc import Iterator
 
 import keras
 import pytest
 
+from components.features import CLASSES
 from components.models import DEFAULT_MODELS, REGISTRY, module_of
 from components.models.compiling import HParams
 from components.training.fit import dtype_policy
@@ -244,3 +246,10 @@ def test_only_the_softmax_computes_in_float32_under_bfloat16(name: str, side: in
     assert (last.compute_dtype, last.output.dtype) == ("float32", "float32")
     assert {str(w.dtype) for w in model.weights} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_the_network_that_is_exported_has_the_classes_of_the_one_that_is_trained(name: str) -> None:
+    module = importlib.import_module(module_of(name))
+    for function in (module.network, module.build):
+        assert inspect.signature(function).parameters["classes"].default == CLASSES

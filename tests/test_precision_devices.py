@@ -73,16 +73,15 @@ def losses(result: FitResult) -> dict[str, Any]:
 
 
 def train_on_two_devices(state_dir: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """Trains on one device, and on two: at once, in two parts, in float16; in a new process."""
+    """Trains on one device, on two with a break, and on two in float16; in a new process."""
     (cpu,) = tf.config.list_physical_devices("CPU")
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, halves)
     found = {"alone": losses(fit(job()))}
     with mock.patch.object(devices, "prepare_gpus", return_value=TWO_DEVICES):
-        found["mirrored"] = losses(fit(job()))
         fit(job(state_dir, epochs=1))
-        found["gone on"] = losses(fit(job(state_dir)))
-        found["float16"] = losses(fit(job(precision="mixed_float16")))
+        found["mirrored"] = losses(fit(job(state_dir)))
+        found["float16"] = losses(fit(job(epochs=1, precision="mixed_float16")))
     return found
 
 
@@ -202,7 +201,9 @@ def test_several_devices_are_mirrored(on_two_devices: dict[str, dict[str, Any]])
     assert on_two_devices["mirrored"]["replicas"] == 2
 
 
-def test_two_devices_learn_what_one_learns(on_two_devices: dict[str, dict[str, Any]]) -> None:
+def test_two_devices_learn_what_one_learns_and_go_on_from_a_checkpoint(
+    on_two_devices: dict[str, dict[str, Any]],
+) -> None:
     alone, mirrored = on_two_devices["alone"], on_two_devices["mirrored"]
     assert len(mirrored["loss"]) == 3
     assert mirrored["loss"][-1] < 0.5 * mirrored["loss"][0]
@@ -210,17 +211,10 @@ def test_two_devices_learn_what_one_learns(on_two_devices: dict[str, dict[str, A
         np.testing.assert_allclose(mirrored[figure], alone[figure], rtol=1e-3)
 
 
-def test_two_devices_go_on_from_a_checkpoint(on_two_devices: dict[str, dict[str, Any]]) -> None:
-    for figure in ("loss", "val_loss", "weights"):
-        np.testing.assert_allclose(
-            on_two_devices["gone on"][figure], on_two_devices["mirrored"][figure], rtol=1e-3
-        )
-
-
 def test_two_devices_learn_in_float16(on_two_devices: dict[str, dict[str, Any]]) -> None:
     half = on_two_devices["float16"]
     assert half["replicas"] == 2
-    np.testing.assert_allclose(half["loss"], on_two_devices["mirrored"]["loss"], rtol=0.05)
+    np.testing.assert_allclose(half["loss"], on_two_devices["alone"]["loss"][:1], rtol=0.05)
 
 
 if __name__ == "__main__":

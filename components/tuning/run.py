@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import pathlib
+import shutil
 
 import keras_tuner
 import tensorflow_transform as tft
@@ -34,6 +36,15 @@ def searcher(
     TFX's own working folder is new on every run, so a killed search would begin again there.
     """
     key = json.dumps([to_config(settings), inputs], sort_keys=True)
+    name = f"{settings.model.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    try:
+        return _bayesian(settings, hypermodel, name)
+    except ValueError:  # KerasTuner writes in place: a kill may have left half a JSON file
+        shutil.rmtree(pathlib.Path(settings.state_dir) / name)
+        return _bayesian(settings, hypermodel, name)
+
+
+def _bayesian(settings: TuneSettings, hypermodel: BatchAndRate, name: str) -> keras_tuner.Tuner:
     return keras_tuner.BayesianOptimization(
         hypermodel,
         objective=OBJECTIVE,
@@ -41,8 +52,8 @@ def searcher(
         num_initial_points=min(RANDOM_TRIALS, settings.trials),
         seed=settings.model.seed,
         directory=settings.state_dir,
-        project_name=f"{settings.model.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}",
-        max_consecutive_failed_trials=settings.trials,
+        project_name=name,
+        max_consecutive_failed_trials=settings.trials + 1,  # the node says why all of them failed
     )
 
 
