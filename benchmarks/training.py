@@ -1,13 +1,13 @@
 """Images a second of our training against a notebook's loop, and PyTorch's where it is installed.
 
-Each cell is the median of three rounds in one process; the columns take turns, so that a change of
-the machine's speed meets all of them. The notebook's column is the study's code: float32 NumPy
+Each cell is the median of three rounds, each in a process of its own; the columns take turns, so
+that a change of the machine's speed meets all of them. The notebook's column is the study's code: float32 NumPy
 arrays that were resized beforehand, and `model.fit` as it comes. Usage:
 
     python benchmarks/training.py [--seconds 20] [--only sequential] [--torch PYTHON]
 
-`--torch` names a Python with PyTorch in an environment of its own; it trains the same layers in
-bfloat16 autocast, channels last (`benchmarks/torch_models.py`).
+`--torch` names a Python with PyTorch in an environment of its own; it trains the same layers,
+channels last, in bfloat16 autocast where the CPU has that (`benchmarks/torch_models.py`).
 """
 
 import argparse
@@ -52,6 +52,7 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="of one round of one cell")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", default="", help="a model's name")
     parser.add_argument("--torch", default="", help="a Python that has PyTorch")
     parser.add_argument("--child", default="", help=argparse.SUPPRESS)
@@ -59,21 +60,21 @@ def main() -> None:
     if options.child:
         child(options.child)
         return
-    print("| network, batch | notebook | ours | ratio | PyTorch bf16 | ours / PyTorch |")
+    print("| network, batch | notebook | ours | ratio | PyTorch | ours / PyTorch |")
     print("|---|---|---|---|---|---|")
     for row in ROWS:
         if options.only in ("", row.model):
-            print(_line(row, options.seconds, options.torch), flush=True)
+            print(_line(row, options.seconds, options.rounds, options.torch), flush=True)
 
 
-def _line(row: Row, seconds: float, torch: str) -> str:
+def _line(row: Row, seconds: float, rounds: int, torch: str) -> str:
     sides = {"notebook": _child(row, seconds, "notebook"), "ours": _child(row, seconds, "ours")}
     if torch:
         script = str(HERE / "torch_models.py")
         command = [torch, script, row.model, str(row.side), str(row.batch), str(seconds)]
         sides["torch"] = lambda: float(subprocess.check_output(command, text=True).split()[-1])
     rates: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, measure in sides.items():
             rates[name].append(measure())
     middle = {name: statistics.median(values) for name, values in rates.items()}
