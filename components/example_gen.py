@@ -4,9 +4,10 @@ Each shard is one Beam element and one file, so the order holds on every runner.
 the content's SHA-256, not sizes and times.
 """
 
+import functools
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -22,16 +23,28 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx_bsl.coders import example_coder
 
 from components import data
-from components.features import IMAGE, LABEL, SIDE
+from components.features import IMAGE, LABEL
 
 DIGITS_PER_SHARD = 6_000
 FAST = 1  # of gzip's levels: a quarter of the time of 6, an eighth larger
 FILE_NAME = "data_tfrecord-{:05d}-of-{:05d}.gz"
 
 
-# Path, images uint8 [n, 28, 28] and labels uint8 [n] of one file, as bytes: Beam's coders take
-# arrays number by number, which took six times as long.
-Shard = tuple[str, bytes, bytes]
+class Shard(NamedTuple):
+    """One file: the digits from `first` to before `last` of a split."""
+
+    path: str
+    split: str
+    first: int
+    last: int
+
+
+class Source(NamedTuple):
+    """Where the data is, the digest that it must have ("" if unknown) and the images per split."""
+
+    location: str
+    sha256: str
+    images: tuple[int, ...]
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -49,21 +62,42 @@ class Executor(base_beam_executor.BaseBeamExecutor):
           DataError: the data cannot be read, or it changed since the run was planned.
         """
         examples = artifact_utils.get_single_instance(output_dict["examples"])
-        raw = data.load(exec_properties["data"])
-        digest = checked_digest(raw, exec_properties["sha256"])
-        counts = [int(exec_properties[f"{name}_images"]) for name in data.SPLITS]
-        examples.split_names = artifact_utils.encode_split_names(list(data.SPLITS))
-        examples.span = 0
-        examples.set_string_custom_property(example_gen_utils.FINGERPRINT_PROPERTY_NAME, digest)
-        examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
-        examples_utils.set_file_format(examples, "tfrecords_gzip")
+        images = tuple(int(exec_properties[f"{name}_images"]) for name in data.SPLITS)
+        source = Source(exec_properties["data"], exec_properties["sha256"], images)
+        splits, digest = read(source)
+        _describe(examples, digest)
         shards = [
             shard
-            for name, (images, labels) in data.split(raw, *counts).items()
-            for shard in shards_of(artifact_utils.get_split_uri([examples], name), images, labels)
+            for name, (_, labels) in splits.items()
+            for shard in shards_of(examples, name, len(labels))
         ]
         with self._make_beam_pipeline() as root:
-            _ = root | "Shards" >> beam.Create(shards) | "Write" >> beam.MapTuple(write_shard)
+            made = root | "Shards" >> beam.Create(shards) | beam.Reshuffle()
+            _ = made | "Write" >> beam.Map(write_shard, source)
+
+
+def _describe(examples: types.Artifact, digest: str) -> None:
+    """Sets the properties that the nodes after this one rely on."""
+    examples.split_names = artifact_utils.encode_split_names(list(data.SPLITS))
+    examples.span = 0
+    examples.set_string_custom_property(example_gen_utils.FINGERPRINT_PROPERTY_NAME, digest)
+    examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+    examples_utils.set_file_format(examples, "tfrecords_gzip")
+
+
+@functools.lru_cache(maxsize=1)
+def read(source: Source) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], str]:
+    """Returns images and labels by split, and the digest; a worker reads a source once.
+
+    A shard names its digits instead of carrying them: Beam packs what a job carries with bz2, which
+    took longer than all the rest, and engines bound a job's size.
+
+    Raises:
+      DataError: the data cannot be read, or is not what was expected.
+    """
+    raw = data.load(source.location)
+    digest = checked_digest(raw, source.sha256)
+    return data.split(raw, *source.images), digest
 
 
 def checked_digest(raw: data.RawData, expected: str) -> str:
@@ -81,22 +115,24 @@ def checked_digest(raw: data.RawData, expected: str) -> str:
     return digest
 
 
-def shards_of(folder: str, images: np.ndarray, labels: np.ndarray) -> Iterator[Shard]:
-    """Cuts a split into shards, in order."""
-    count = -(-len(labels) // DIGITS_PER_SHARD)
-    for number in range(count):
-        part = slice(number * DIGITS_PER_SHARD, (number + 1) * DIGITS_PER_SHARD)
-        path = os.path.join(folder, FILE_NAME.format(number, count))
-        yield path, images[part].tobytes(), labels[part].tobytes()
+def shards_of(examples: types.Artifact, split: str, count: int) -> Iterator[Shard]:
+    """Cuts a split of so many digits into shards, in order."""
+    folder = artifact_utils.get_split_uri([examples], split)
+    files = -(-count // DIGITS_PER_SHARD)
+    for number in range(files):
+        first = number * DIGITS_PER_SHARD
+        path = os.path.join(folder, FILE_NAME.format(number, files))
+        yield Shard(path, split, first, min(first + DIGITS_PER_SHARD, count))
 
 
-def write_shard(path: str, images: bytes, labels: bytes) -> None:
+def write_shard(shard: Shard, source: Source) -> None:
     """Writes one gzip TFRecord file of tf.Examples."""
-    tf.io.gfile.makedirs(os.path.dirname(path))
-    pixels = np.frombuffer(images, np.uint8).reshape(-1, SIDE, SIDE)
+    images, labels = read(source)[0][shard.split]
+    part = slice(shard.first, shard.last)
+    tf.io.gfile.makedirs(os.path.dirname(shard.path))
     options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=FAST)
-    with tf.io.TFRecordWriter(path, options) as writer:
-        for example in to_examples(pixels, np.frombuffer(labels, np.uint8)):
+    with tf.io.TFRecordWriter(shard.path, options) as writer:
+        for example in to_examples(images[part], labels[part]):
             writer.write(example)
 
 
