@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+from absl import logging as absl_logging
 from rich.console import Console
 from rich.markup import escape
 
@@ -19,6 +20,7 @@ from pipeline import profiles, pushes, results, screen
 from pipeline.options import Options, WrongCall, check
 from pipeline.workdir import Workdir, WorkdirBusy, locked
 
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 PUSHED, FAILED, WRONG_CALL, NOTHING_GOOD = 0, 1, 2, 3
 WRONG_CALLS = (WrongCall, WorkdirBusy, results.NeverTuned)
 EXPECTED = (*WRONG_CALLS, data.DataError, OSError)
@@ -43,6 +45,8 @@ def _run_locked(options: Options, workdir: Workdir) -> int:
     log = workdir.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     with screen.logs_in(log) as output:
         console = screen.console_on(output)
+        logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr, force=True)
+        absl_logging.set_verbosity(absl_logging.INFO)
         try:
             return _Run(options, workdir, console, log, begun).go()
         except EXPECTED:
@@ -71,7 +75,6 @@ class _Run:
 
     def go(self) -> int:
         """Plans, runs the graph, reports; returns the exit code."""
-        logging.getLogger().setLevel(logging.INFO)
         facts, graph_settings = self._plan()
         from pipeline import runner
 
@@ -79,6 +82,7 @@ class _Run:
             with self._screen.listening():
                 self._run_graph(graph_settings)
         except runner.NodeFailed as error:
+            traceback.print_exc()
             self._say(f"[red]{escape(str(error))}[/]")
             self._say(f"The libraries' log: {self._log}")
             self._say("Nothing was pushed by this run; what is done is kept for the next one.")

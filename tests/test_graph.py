@@ -230,13 +230,28 @@ def test_a_run_killed_while_it_trains_goes_on_and_reuses_what_was_done(
     assert half_written == []
 
 
-def test_a_served_version_that_vanished_is_pushed_again(
-    workdir: pathlib.Path,
-) -> None:
-    assert smoke(workdir).returncode == 0
+def test_a_failed_node_is_named_and_the_next_run_goes_on_from_it(workdir: pathlib.Path) -> None:
+    serving = workdir / "serving" / "mnist"
+    serving.parent.mkdir(parents=True)
+    serving.write_text("in the way")
+    failed = smoke(workdir)
+    assert failed.returncode == 1, failed.stdout
+    assert states(failed.stdout)["VersionPusher"] == "failed"
+    assert "VersionPusher failed: " in failed.stdout
+    (log,) = (workdir / "logs").iterdir()
+    assert str(log) in failed.stdout
+    assert "FileExistsError" in log.read_text()
+    assert not (workdir / "report" / "comparison.json").exists()
+
+    serving.unlink()
+    mended = smoke(workdir)
+    assert mended.returncode == 0, mended.stdout
+    assert {n for n, s in states(mended.stdout).items() if s == "done"} == {"VersionPusher"}
     first = comparison(workdir)["pushed_version"]
-    shutil.rmtree(workdir / "serving" / "mnist" / str(first))
+
+    shutil.rmtree(serving / str(first))
     again = smoke(workdir)
     assert again.returncode == 0, again.stdout
     assert states(again.stdout)["Trainer.sequential"] == "cached"
-    assert comparison(workdir)["pushed_version"] > first
+    assert comparison(workdir)["pushed_version"] >= first
+    assert versions.versions(serving) == [comparison(workdir)["pushed_version"]]
