@@ -1,8 +1,8 @@
 """Images a second of our training against a notebook's loop, and PyTorch's where it is installed.
 
 Each cell is the median of three rounds, each in a process of its own; the columns take turns, so
-that a change of the machine's speed meets all of them. The notebook's column is the study's code: float32 NumPy
-arrays that were resized beforehand, and `model.fit` as it comes. Usage:
+that a change of the machine's speed meets all of them. The notebook's column is the study's code:
+float32 NumPy arrays that were resized beforehand, and `model.fit` as it comes. Usage:
 
     python benchmarks/training.py [--seconds 20] [--only sequential] [--torch PYTHON]
 

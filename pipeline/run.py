@@ -96,9 +96,8 @@ class _Run:
     def _plan(self) -> tuple[dict[str, Any], Any]:
         """Returns the facts for the report and the graph's settings; bad data ends it first."""
         profile = profiles.PROFILES[self._options.profile]
-        raw = data.load(self._location())
-        images = {k: len(v[1]) for k, v in data.split(raw, *profile.images.values()).items()}
-        digest = data.content_sha256(raw)
+        found_data = data.summarize(self._location())
+        images = data.split_sizes(found_data, *profile.images.values())
 
         from components.schema_gen import SCHEMA_FILE
         from pipeline import graph, plan, store
@@ -114,11 +113,11 @@ class _Run:
             profile, names, precision, images, self._workdir.plan, self._measure
         )
         self._show_plan(planned)
-        facts = {"profile": profile.name, "data": {"sha256": digest, **images}}
+        facts = {"profile": profile.name, "data": {"sha256": found_data.sha256, **images}}
         return facts, graph.GraphSettings(
             workdir=self._workdir,
             data=self._location(),
-            sha256=digest,
+            sha256=found_data.sha256,
             images=profile.images,
             test_images=images["test"],
             models=model_nodes(profile, planned, names, self._workdir, found),

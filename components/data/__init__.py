@@ -13,6 +13,7 @@ from components.data.sources import (
     load,
     split,
 )
+from components.data.summary import Summary, split_sizes, summarize
 
 __all__ = [
     "EVAL",
@@ -22,10 +23,13 @@ __all__ = [
     "TRAIN",
     "DataError",
     "RawData",
+    "Summary",
     "content_sha256",
     "load",
     "read_images",
     "read_labels",
     "split",
+    "split_sizes",
+    "summarize",
     "to_idx_bytes",
 ]
