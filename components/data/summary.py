@@ -28,7 +28,7 @@ PACKAGED_SUMMARY = Summary(
 def summarize(location: str) -> Summary:
     """Returns the summary of what `load` would return.
 
-    The installed MNIST takes seconds to unpack and is pinned: its file's digest tells what is in it.
+    The installed MNIST takes seconds to unpack and is pinned: its file's digest tells the rest.
 
     Raises:
         DataError: as `load`.
