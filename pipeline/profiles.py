@@ -13,6 +13,8 @@ class Rung:
       images: of `train`, in each of `epochs`.
       eval_images: of `eval`, predicted after each epoch.
       trials: of the search, each on `trial_images` for `trial_epochs`.
+      batch_sizes: those to search on this rung, or none to take the model's: few images need small
+        batches, for the sake of steps.
     """
 
     name: str
@@ -23,6 +25,7 @@ class Rung:
     trial_images: int
     trial_epochs: int = 1
     trial_eval_images: int = 500
+    batch_sizes: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +96,15 @@ SMOKE = Profile(
     precision="float32",
 )
 
+_DEEP_LADDER = (
+    Rung("6", ALL, 2, ALL, 4, 3_000),
+    Rung("5", 24_000, 1, 12_000, 3, 2_000),
+    Rung("4", 12_000, 1, 4_000, 2, 1_500),
+    Rung("3", 6_000, 1, 2_000, 2, 750, batch_sizes=(32,)),
+    Rung("2", 4_000, 1, 1_000, 2, 320, batch_sizes=(32,)),
+    Rung("1", 2_000, 1, 1_000, 1, 256, batch_sizes=(32,)),
+)
+
 LAPTOP = Profile(
     name="laptop",
     images=_FULL,
@@ -106,29 +118,8 @@ LAPTOP = Profile(
             ),
             batch_sizes=(64, 128, 256),
         ),
-        "alexnet": ModelProfile(
-            _ladder(
-                (ALL, 2, ALL, 4, 3_000),
-                (24_000, 1, 12_000, 3, 2_000),
-                (12_000, 1, 4_000, 2, 1_500),
-                (6_000, 1, 2_000, 2, 750),
-                (3_000, 1, 1_000, 2, 320),
-                (1_500, 1, 500, 1, 256),
-            ),
-            batch_sizes=(32, 64),
-        ),
-        "vgg16": ModelProfile(
-            _ladder(
-                (ALL, 2, ALL, 4, 3_000),
-                (24_000, 1, 12_000, 3, 2_000),
-                (12_000, 1, 4_000, 2, 1_500),
-                (6_000, 1, 2_000, 2, 750),
-                (3_000, 1, 1_000, 2, 320),
-                (1_500, 1, 500, 1, 256),
-            ),
-            batch_sizes=(32, 64),
-            input_side=32,
-        ),
+        "alexnet": ModelProfile(_DEEP_LADDER, batch_sizes=(32, 64)),
+        "vgg16": ModelProfile(_DEEP_LADDER, batch_sizes=(32, 64), input_side=32),
     },
     other=ModelProfile(_ladder((12_000, 1, 2_000, 2, 1_000), (2_500, 1, 1_000, 1, 300))),
     accuracy_floor=0.95,

@@ -77,7 +77,7 @@ def _search(profile: Profile, plan: ModelPlan, name: str, workdir: Workdir) -> T
         images=plan.rung.trial_images,
         eval_images=plan.rung.trial_eval_images,
         epochs=plan.rung.trial_epochs,
-        batch_sizes=settings.batch_sizes,
+        batch_sizes=plan.rung.batch_sizes or settings.batch_sizes,
         learning_rates=settings.learning_rates or importlib.import_module(module).LEARNING_RATES,
         trials=plan.rung.trials,
         state_dir=str(workdir.state / "search"),

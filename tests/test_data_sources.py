@@ -259,7 +259,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     ("method", "stated_at", "words"),
     [
         (zipfile.ZIP_DEFLATED, (24,), "expected 784,000 bytes after the array's header, found 0"),
-        (zipfile.ZIP_STORED, (20, 24), "found no zip file or a damaged one (EOFError())"),
+        (zipfile.ZIP_STORED, (20, 24), "found no zip file or a damaged one ("),
     ],
     ids=["deflated", "stored"],
 )
