@@ -72,9 +72,9 @@ def doctor(workdir: pathlib.Path) -> None:
     checks = run_checks(workdir)
     for check in checks:
         console.print(f"[{colours[check.state]}]{check.state:<5}[/] {check.name}: ", end="")
-        console.print(escape(check.found), highlight=False)
+        console.print(escape(check.found), highlight=False, soft_wrap=True)
         if check.advice:
-            console.print(f"      {escape(check.advice)}", highlight=False)
+            console.print(f"      {escape(check.advice)}", highlight=False, soft_wrap=True)
     sys.exit(1 if any(check.state == "fail" for check in checks) else 0)
 
 
