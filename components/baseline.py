@@ -16,7 +16,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import io_utils, path_utils
 
 from components import versions
-from components.channels import channel_inputs, keyed
+from components.channels import Artifacts, channel_inputs, keyed
 
 VERSION = "served_version"
 
@@ -26,8 +26,8 @@ class Executor(base_executor.BaseExecutor):
 
     def Do(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
+        input_dict: Artifacts,
+        output_dict: Artifacts,
         exec_properties: dict[str, Any],
     ) -> None:
         """Fills `model`, or leaves it empty on a first run."""

@@ -1,13 +1,15 @@
-"""Inputs of a node that takes one artifact per model: `model_sequential`, `model_alexnet`, ..."""
+"""What executors are given, and the inputs of a node that takes one artifact per model."""
 
 from collections.abc import Iterable, Mapping
 
 from tfx import types
 from tfx.types.component_spec import ChannelParameter
 
+Artifacts = dict[str, list[types.Artifact]]  # of an executor, by input or output key
+
 
 def key_of(kind: str, name: str) -> str:
-    """Returns the input's key for one model."""
+    """Returns the input's key for one model, such as `model_alexnet_book`."""
     return f"{kind}_{name.replace('-', '_')}"
 
 

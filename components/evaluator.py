@@ -12,6 +12,7 @@ from tfx.types.component_spec import ExecutionParameter
 from tfx.utils import json_utils
 
 from components import baseline, data
+from components.channels import Artifacts
 from components.features import LABEL
 
 ACCURACY = "sparse_categorical_accuracy"
@@ -69,8 +70,8 @@ class Executor(executor.Executor):
 
     def Do(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
+        input_dict: Artifacts,
+        output_dict: Artifacts,
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes `evaluation` and `blessing`."""

@@ -23,6 +23,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx_bsl.coders import example_coder
 
 from components import data
+from components.channels import Artifacts
 from components.features import IMAGE, LABEL
 
 DIGITS_PER_SHARD = 6_000
@@ -52,8 +53,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
     def Do(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
+        input_dict: Artifacts,
+        output_dict: Artifacts,
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes `examples`.

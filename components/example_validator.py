@@ -3,10 +3,11 @@
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx import types
 from tfx.components.example_validator import component, executor
 from tfx.dsl.components.base import executor_spec
 from tfx.types import artifact_utils
+
+from components.channels import Artifacts
 
 
 class AnomaliesFound(ValueError):
@@ -18,8 +19,8 @@ class Executor(executor.Executor):
 
     def Do(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
+        input_dict: Artifacts,
+        output_dict: Artifacts,
         exec_properties: dict[str, Any],
     ) -> Any:
         """Validates.

@@ -12,6 +12,7 @@ from tfx.types.component_spec import ExecutionParameter
 from tfx.utils import proto_utils
 
 from components import saved_model, versions
+from components.channels import Artifacts
 
 PUSHED = "pushed"
 VERSION = "pushed_version"
@@ -22,8 +23,8 @@ class Executor(executor.Executor):
 
     def Do(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
+        input_dict: Artifacts,
+        output_dict: Artifacts,
         exec_properties: dict[str, Any],
     ) -> None:
         """Fills `pushed_model` with where the model went, or that it went nowhere."""

@@ -15,7 +15,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import io_utils, path_utils
 
 from components import saved_model, selection
-from components.channels import channel_inputs, key_of, keyed
+from components.channels import Artifacts, channel_inputs, key_of, keyed
 from components.evaluation_result import Evaluation, read_evaluation
 from components.training.run import PREDICTIONS_FILE, TRAINING_FILE
 from components.tuning.results import read_trials
@@ -42,8 +42,8 @@ class Executor(base_executor.BaseExecutor):
 
     def Do(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
+        input_dict: Artifacts,
+        output_dict: Artifacts,
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes `comparison`, and `model` and `blessing` for the winner."""
@@ -83,7 +83,7 @@ def _select(rows: dict[str, dict[str, Any]]) -> tuple[str | None, str]:
     return choice.winner, choice.reasons[choice.winner]
 
 
-def _row(name: str, input_dict: dict[str, list[types.Artifact]]) -> dict[str, Any]:
+def _row(name: str, input_dict: Artifacts) -> dict[str, Any]:
     """Returns what is known of one model; `correct` is not for the report."""
     run = pathlib.Path(_uri("run", name, input_dict))
     training = json.loads((run / TRAINING_FILE).read_text())
@@ -109,7 +109,7 @@ def _row(name: str, input_dict: dict[str, list[types.Artifact]]) -> dict[str, An
     }
 
 
-def _trials(name: str, input_dict: dict[str, list[types.Artifact]]) -> list[dict[str, Any]]:
+def _trials(name: str, input_dict: Artifacts) -> list[dict[str, Any]]:
     """Returns the trials of a model's search; none where hyperparameters were given."""
     has_trials = key_of("trials", name) in input_dict
     return read_trials(pathlib.Path(_uri("trials", name, input_dict))) if has_trials else []
@@ -129,11 +129,11 @@ def _bless(blessing: types.Artifact, blessed: bool) -> None:
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)
 
 
-def _artifact(kind: str, name: str, input_dict: dict[str, list[types.Artifact]]) -> types.Artifact:
+def _artifact(kind: str, name: str, input_dict: Artifacts) -> types.Artifact:
     return artifact_utils.get_single_instance(input_dict[key_of(kind, name)])
 
 
-def _uri(kind: str, name: str, input_dict: dict[str, list[types.Artifact]]) -> str:
+def _uri(kind: str, name: str, input_dict: Artifacts) -> str:
     return str(_artifact(kind, name, input_dict).uri)
 
 

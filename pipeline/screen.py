@@ -59,7 +59,6 @@ class Screen(logging.Handler):
         self._status: Status | None = None
         self._printed = 0.0
         self.seconds: dict[str, float] = {}
-        self.states: dict[str, str] = {}
 
     def on_node(self, event: Any) -> None:
         """Shows a `pipeline.runner.NodeEvent`."""
@@ -69,7 +68,6 @@ class Screen(logging.Handler):
             return
         self._still()
         self.seconds[event.node] = round(event.seconds, 2)
-        self.states[event.node] = event.state
         made = "" if event.state == "cached" else self._made(event.outputs)
         line = f"{event.node:<23} {event.seconds:6.1f} s  {escape(made)}".rstrip()
         self._console.print(MARKS[event.state], line, highlight=False)

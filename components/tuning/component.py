@@ -5,10 +5,11 @@ import pathlib
 from typing import Any
 
 import keras_tuner
-from tfx import types
 from tfx.components.tuner import component, executor
 from tfx.dsl.components.base import executor_spec
 from tfx.types import artifact_utils
+
+from components.channels import Artifacts
 
 COMPLETED = "COMPLETED"
 
@@ -22,8 +23,8 @@ class Executor(executor.Executor):
 
     def Do(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
+        input_dict: Artifacts,
+        output_dict: Artifacts,
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes `best_hyperparameters` and `tuner_results`.
