@@ -6,7 +6,7 @@ the content's SHA-256, not sizes and times.
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -66,7 +66,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         images = tuple(int(exec_properties[f"{name}_images"]) for name in data.SPLITS)
         source = Source(exec_properties["data"], exec_properties["sha256"], images)
         splits, digest = read(source)
-        _describe(examples, digest)
+        _describe(examples, digest, {name: len(labels) for name, (_, labels) in splits.items()})
         shards = [
             shard
             for name, (_, labels) in splits.items()
@@ -77,8 +77,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             _ = made | "Write" >> beam.Map(write_shard, source)
 
 
-def _describe(examples: types.Artifact, digest: str) -> None:
-    """Sets the properties that the nodes after this one rely on."""
+def _describe(examples: types.Artifact, digest: str, images: Mapping[str, int]) -> None:
+    """Sets the properties that the nodes after this one, and the report, rely on."""
+    for name, count in images.items():
+        examples.set_int_custom_property(f"{name}_images", count)
     examples.split_names = artifact_utils.encode_split_names(list(data.SPLITS))
     examples.span = 0
     examples.set_string_custom_property(example_gen_utils.FINGERPRINT_PROPERTY_NAME, digest)

@@ -6,10 +6,8 @@ from typing import Any
 from tfx import types
 from tfx.components.pusher import executor
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.proto import pusher_pb2
-from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ExecutionParameter
-from tfx.utils import proto_utils
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components import saved_model, versions
 from components.channels import Artifacts
@@ -32,9 +30,7 @@ class Executor(executor.Executor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
-        destination = pusher_pb2.PushDestination()
-        proto_utils.json_to_proto(exec_properties["push_destination"], destination)
-        base = pathlib.Path(destination.filesystem.base_directory)
+        base = pathlib.Path(exec_properties["serving_dir"])
         version = push_once(pathlib.Path(self.GetModelPath(input_dict)), base)
         self._MarkPushed(pushed, str(base / str(version)), str(version))
 
@@ -47,13 +43,18 @@ def push_once(model: pathlib.Path, base: pathlib.Path) -> int:
     return versions.push(model, base)
 
 
-class VersionPusherSpec(standard_component_specs.PusherSpec):
-    """TFX's, and the code's digest."""
+class VersionPusherSpec(types.ComponentSpec):
+    """As TFX's, with the folder as a plain property, and the code's digest."""
 
     PARAMETERS = {
-        **standard_component_specs.PusherSpec.PARAMETERS,
+        "serving_dir": ExecutionParameter(type=str),
         "code": ExecutionParameter(type=str),
     }
+    INPUTS = {
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
+    OUTPUTS = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}
 
 
 class VersionPusher(base_component.BaseComponent):
@@ -70,12 +71,11 @@ class VersionPusher(base_component.BaseComponent):
         code: str,
     ) -> None:
         """Takes the winner, whether it is blessed, and the folder that is served."""
-        filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=serving_dir)
         super().__init__(
             VersionPusherSpec(
                 model=model,
                 model_blessing=blessing,
-                push_destination=pusher_pb2.PushDestination(filesystem=filesystem),
+                serving_dir=serving_dir,
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),
                 code=code,
             )

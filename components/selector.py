@@ -18,6 +18,7 @@ from tfx.utils import io_utils, path_utils
 from components import saved_model, selection
 from components.channels import Artifacts, artifact_of, channel_inputs, key_of, keyed, uri_of
 from components.evaluation_result import Evaluation, read_evaluation
+from components.left_out import taking_part
 from components.serving_validator.report import (
     WARMUP_FILE,
     ServingValidation,
@@ -41,7 +42,7 @@ BLESSED, NOT_BLESSED, NOT_SERVABLE = "blessed", "not blessed", "not servable"
 class ModelComparison(types.Artifact):
     """Holds `comparison.json`: what is known of each model, the winner and the reasons."""
 
-    TYPE_NAME = "ModelComparison"
+    TYPE_NAME = "mnist.ModelComparison"  # Kubeflow wants a name of two parts
 
 
 class Executor(base_executor.BaseExecutor):
@@ -54,7 +55,7 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes `comparison`, and `model` and `blessing` for the winner."""
-        names = json.loads(exec_properties["names"])
+        names = taking_part(json.loads(exec_properties["names"]), "model", input_dict)
         validation = pathlib.Path(artifact_utils.get_single_uri(input_dict["validation"]))
         found = read_validations(validation)
         rows = {name: _row(name, input_dict, found[name]) for name in names}

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from pipeline.options_of_commands import workdir_option
+from pipeline.kubeflow.commands import kubeflow
+from pipeline.options_of_commands import PROFILES, models_option, workdir_option
 from pipeline.serving_commands import COMMANDS
 
-PROFILES = ("smoke", "laptop", "paper", "gpu")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 ENVIRONMENT = {
     # tensorflow_transform turns Keras 2 on where this is unset, by the order of imports.
@@ -29,7 +29,7 @@ def main() -> None:
 
 @main.command()
 @click.option("--profile", type=click.Choice(PROFILES), default="laptop", show_default=True)
-@click.option("--models", help="Names with commas between; default: sequential,alexnet,vgg16.")
+@models_option
 @workdir_option
 @click.option(
     "--data",
@@ -81,5 +81,5 @@ def report(workdir: pathlib.Path) -> None:
     sys.exit(show_report(workdir))
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, kubeflow):
     main.add_command(command)

@@ -22,14 +22,30 @@ class Options:
 
     @property
     def model_names(self) -> tuple[str, ...]:
-        """The models to compare, in order, each once."""
-        if self.models is None:
-            return DEFAULT_MODELS
-        return tuple(dict.fromkeys(name.strip() for name in self.models.split(",") if name.strip()))
+        """The models to compare, in order, each once.
+
+        Raises:
+          WrongCall: there are none, or one is unknown.
+        """
+        return model_names(self.models)
 
 
 class WrongCall(ValueError):
     """The options cannot be followed."""
+
+
+def model_names(text: str | None) -> tuple[str, ...]:
+    """Returns the names in `--models`, in order, each once; the default ones for None.
+
+    Raises:
+      WrongCall: there are none, or one is unknown.
+    """
+    if text is None:
+        return DEFAULT_MODELS
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names or any(name not in REGISTRY for name in names):
+        raise WrongCall(f"expected --models with names of {', '.join(REGISTRY)}; got {text!r}")
+    return names
 
 
 def check(options: Options) -> None:
@@ -38,10 +54,6 @@ def check(options: Options) -> None:
     Raises:
       WrongCall: names what was expected and what came.
     """
-    unknown = [name for name in options.model_names if name not in REGISTRY]
-    if unknown or not options.model_names:
-        raise WrongCall(
-            f"expected --models with names of {', '.join(REGISTRY)}; got {options.models!r}"
-        )
+    model_names(options.models)
     if options.data not in ("", data.PACKAGED) and not pathlib.Path(options.data).exists():
         raise WrongCall(f"expected a folder or an .npz file at --data; {options.data} is not there")

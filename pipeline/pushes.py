@@ -1,6 +1,7 @@
 """What this pipeline pushed, what serves, and whether somebody else changed the folder since."""
 
 import json
+import pathlib
 
 from components import versions
 from pipeline.options import WrongCall
@@ -21,8 +22,11 @@ def served_state(workdir: Workdir) -> str:
     return str(pushes.get(str(newest), newest))
 
 
-def pinned(workdir: Workdir) -> str:
+def pinned(serving: pathlib.Path) -> str:
     """Returns the version that `promote` or `rollback` pinned, 0 if it is gone; else nothing.
+
+    Args:
+      serving: the folder of versions.
 
     Raises:
       WrongCall: the file that says so is wrong.
@@ -30,9 +34,9 @@ def pinned(workdir: Workdir) -> str:
     from serving import model_config
 
     try:
-        if model_config.config_of(workdir.serving).policy.kind != "specific":
+        if model_config.config_of(serving).policy.kind != "specific":
             return ""
-        return str(model_config.served_version(workdir.serving))
+        return str(model_config.served_version(serving))
     except model_config.ConfigError as error:
         raise WrongCall(f"{error}: mend it or remove it") from error
 
@@ -46,7 +50,7 @@ def words_on_serving(workdir: Workdir, pushed: int) -> list[str]:
     if served == pushed:
         return [where]
     words = [f"pushed:  {workdir.serving / str(pushed)}", where]
-    if pinned(workdir):
+    if pinned(workdir.serving):
         words.append(
             f"The folder is pinned, so the pushed version does not serve: `mnist-tfx promote "
             f"{pushed} --workdir {workdir.root}` serves it, `promote latest` whatever is pushed."

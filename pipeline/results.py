@@ -1,4 +1,4 @@
-"""`comparison.json`: what a run found, from ML Metadata; written, read and shown."""
+"""`comparison.json`: what a run found; written, read and shown."""
 
 import json
 import pathlib
@@ -16,19 +16,30 @@ class NeverTuned(LookupError):
     """Hyperparameters are to be reused, but no search found any."""
 
 
-def write_comparison(workdir: Workdir, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds what the selector and the Pusher wrote to `facts`, writes the file, returns all."""
-    from components.selector import COMPARISON_FILE
+def write_comparison(
+    workdir: Workdir, facts: Mapping[str, Any], selected: pathlib.Path, pushed: str | None
+) -> dict[str, Any]:
+    """Adds what the selector and the Pusher found to `facts`, writes the file, returns all.
+
+    Args:
+      selected: the folder of the selector's comparison.
+      pushed: the version that was pushed, if any.
+    """
+    comparison = json.loads((selected / FILE).read_text())
+    whole = {**facts, **comparison, "pushed_version": int(pushed) if pushed else None}
+    write_json(workdir.report / FILE, whole)
+    return whole
+
+
+def found_by_the_run(workdir: Workdir) -> tuple[pathlib.Path, str | None]:
+    """Returns the last `selected` and `pushed` of `write_comparison`, from ML Metadata."""
     from pipeline import store
 
     metadata = store.connect(workdir.metadata)
-    selected = pathlib.Path(store.outputs_of(metadata, "ModelSelector")["comparison"].uri)
-    comparison = json.loads((selected / COMPARISON_FILE).read_text())
+    selected = store.outputs_of(metadata, "ModelSelector")["comparison"].uri
     pushed = store.outputs_of(metadata, "VersionPusher")["pushed_model"].custom_properties
-    version = int(pushed["pushed_version"].string_value) if "pushed_version" in pushed else None
-    whole = {**facts, **comparison, "pushed_version": version}
-    write_json(workdir.report / FILE, whole)
-    return whole
+    version = pushed["pushed_version"].string_value if "pushed_version" in pushed else None
+    return pathlib.Path(selected), version
 
 
 def found_hyperparameters(workdir: Workdir, models: tuple[str, ...]) -> dict[str, dict[str, Any]]:

@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from components import data
-from pipeline import profiles, pushes, results, screen
+from pipeline import conclusion, profiles, pushes, results, screen
+from pipeline.conclusion import FAILED, WRONG_CALL
+from pipeline.events import NodeFailed
 from pipeline.options import Options, WrongCall, check
 from pipeline.workdir import Workdir, WorkdirBusy, locked
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-PUSHED, FAILED, WRONG_CALL, NOTHING_GOOD = 0, 1, 2, 3
 WRONG_CALLS = (WrongCall, WorkdirBusy, results.NeverTuned)
 EXPECTED = (*WRONG_CALLS, data.DataError, OSError)
 
@@ -76,12 +77,10 @@ class _Run:
     def go(self) -> int:
         """Plans, runs the graph, reports; returns the exit code."""
         facts, graph_settings = self._plan()
-        from pipeline import runner
-
         try:
             with self._screen.listening():
                 self._run_graph(graph_settings)
-        except runner.NodeFailed as error:
+        except NodeFailed as error:
             traceback.print_exc()
             self._say(f"[red]{escape(str(error))}[/]")
             self._say(f"The libraries' log: {self._log}")
@@ -123,7 +122,7 @@ class _Run:
             models=model_nodes(profile, planned, names, self._workdir, found),
             accuracy_floor=profile.accuracy_floor,
             served_state=pushes.served_state(self._workdir),
-            pinned=pushes.pinned(self._workdir),
+            pinned=pushes.pinned(self._workdir.serving),
             schema_text=SCHEMA_FILE.read_text(),
             beam_args=beam_arguments(self._options.beam_args),
         )
@@ -162,21 +161,11 @@ class _Run:
         whole = results.write_comparison(
             self._workdir,
             {**facts, "node_seconds": self._screen.seconds, "total_seconds": seconds},
+            *results.found_by_the_run(self._workdir),
         )
-        self._console.print(screen.comparison_table(whole))
-        self._say(f"[bold]{whole['winner'] or 'No winner'}[/]: {escape(whole['reason'])}")
-        self._say(f"report:  {self._workdir.report / results.FILE}")
-        if whole["pushed_version"] is None:
-            self._say(f"Nothing was pushed; {self._workdir.serving} is as it was.")
-            return NOTHING_GOOD
-        pushes.remember(self._workdir, whole["pushed_version"], state)
-        for line in pushes.words_on_serving(self._workdir, whole["pushed_version"]):
-            self._say(line)
-        self._say(f"total:   {seconds:.1f} s, log {self._log}")
-        bin_ = pathlib.Path(sys.executable).parent
-        self._say(f"curves:  {bin_ / 'tensorboard'} --logdir {self._workdir.artifacts}")
-        self._say(f"next:    {bin_ / 'mnist-tfx'} serve --workdir {self._workdir.root}")
-        return PUSHED
+        if whole["pushed_version"]:
+            pushes.remember(self._workdir, whole["pushed_version"], state)
+        return conclusion.show(self._console, self._workdir, whole, self._log)
 
     def _say(self, words: str) -> None:
         self._console.print(words, soft_wrap=True, highlight=False)

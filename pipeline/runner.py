@@ -1,17 +1,18 @@
 """Runs a pipeline on TFX's LocalDagRunner or BeamDagRunner and tells a listener of each node."""
 
-import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 from unittest import mock
 
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import launcher
+
+from pipeline.events import Listener, NodeEvent, NodeFailed, State
 
 RUNNERS = {"local": LocalDagRunner, "beam": BeamDagRunner}
 IN_MEMORY = (
@@ -22,31 +23,6 @@ IN_MEMORY = (
     # source distribution for the workers at the start of every Beam node: seconds each.
     "--sdk_container_image=none",
 )
-
-State = Literal["running", "done", "cached", "failed"]
-
-
-@dataclasses.dataclass(frozen=True)
-class NodeEvent:
-    """A node began or ended; `outputs` are URIs by key, `seconds` since it began."""
-
-    node: str
-    state: State
-    seconds: float = 0.0
-    outputs: dict[str, str] = dataclasses.field(default_factory=dict)
-    error: str = ""
-
-
-class NodeFailed(RuntimeError):
-    """A node failed; the cause is chained."""
-
-    def __init__(self, node: str, cause: BaseException) -> None:
-        """Names the node."""
-        super().__init__(f"{node} failed: {cause}")
-        self.node = node
-
-
-Listener = Callable[[NodeEvent], None]
 
 
 def run(pipeline: tfx_pipeline.Pipeline, dag_runner: str, listener: Listener) -> None:

@@ -61,7 +61,7 @@ class Screen(logging.Handler):
         self.seconds: dict[str, float] = {}
 
     def on_node(self, event: Any) -> None:
-        """Shows a `pipeline.runner.NodeEvent`."""
+        """Shows a `pipeline.events.NodeEvent`."""
         if event.state == "running":
             self._live(event.node)
             self._printed = time.monotonic()
@@ -75,13 +75,16 @@ class Screen(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Shows a `TrainingProgress` that a training logged."""
         progress = getattr(record, "progress", None)
-        if progress is None:
-            return
+        if progress is not None:
+            self.show_progress(str(progress), _ends_an_epoch(progress))
+
+    def show_progress(self, words: str, worth_a_line: bool) -> None:
+        """Shows how far a training is; a line now and then, where the output is no terminal."""
         if self._console.is_terminal:
-            self._live(str(progress))
-        elif _ends_an_epoch(progress) or time.monotonic() - self._printed > SECONDS_OF_SILENCE:
+            self._live(words)
+        elif worth_a_line or time.monotonic() - self._printed > SECONDS_OF_SILENCE:
             self._printed = time.monotonic()
-            self._console.print(f"       {escape(str(progress))}", highlight=False)
+            self._console.print(f"       {escape(words)}", highlight=False)
 
     @contextmanager
     def listening(self) -> Iterator[None]:

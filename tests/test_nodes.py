@@ -15,9 +15,8 @@ from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME
 from tfx.components.statistics_gen.stats_artifact_utils import BINARY_PB_BASENAME
 from tfx.components.util import examples_utils, model_utils
 from tfx.dsl.components.base import base_beam_executor, base_executor
-from tfx.proto import example_gen_pb2, pusher_pb2
+from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
-from tfx.utils import proto_utils
 from tfx_bsl.coders import example_coder
 
 from components import (
@@ -356,12 +355,10 @@ def blessing_of(folder: pathlib.Path, blessed: bool) -> Any:
 def push(folder: pathlib.Path, model: Any, blessed: bool = True) -> Any:
     """Runs VersionPusher towards `folder/serving` and returns what it says of the push."""
     pushed = artifact(standard_artifacts.PushedModel, folder / "pushed")
-    destination = pusher_pb2.PushDestination()
-    destination.filesystem.base_directory = str(folder / "serving")
     plain(pusher.Executor, folder).Do(
         {"model": [model], "model_blessing": [blessing_of(folder / "blessing", blessed)]},
         {"pushed_model": [pushed]},
-        {"push_destination": proto_utils.proto_to_json(destination), "code": ""},
+        {"serving_dir": str(folder / "serving"), "code": ""},
     )
     return pushed
 

@@ -108,19 +108,19 @@ def test_versions_are_remembered_by_number_not_by_word(workdir: Workdir) -> None
 
 
 def test_a_folder_that_follows_what_is_pushed_is_not_pinned(workdir: Workdir) -> None:
-    assert pushes.pinned(workdir) == ""
+    assert pushes.pinned(workdir.serving) == ""
     run(workdir, 100)
     promote_version(workdir.serving, "latest", url=SILENT)
-    assert pushes.pinned(workdir) == ""
+    assert pushes.pinned(workdir.serving) == ""
 
 
 def test_a_push_after_a_rollback_neither_serves_nor_changes_the_state(workdir: Workdir) -> None:
     first = run(workdir, 100)
     run(workdir, 200)
     assert roll_back(workdir.serving, SILENT) == 0
-    assert pushes.pinned(workdir) == "100"
+    assert pushes.pinned(workdir.serving) == "100"
     run(workdir, 300)
-    assert (pushes.served_state(workdir), pushes.pinned(workdir)) == (first, "100")
+    assert (pushes.served_state(workdir), pushes.pinned(workdir.serving)) == (first, "100")
     assert model_config.served_version(workdir.serving) == 100
 
 
@@ -129,14 +129,14 @@ def test_a_pinned_version_that_was_removed_is_none(workdir: Workdir) -> None:
     put(workdir, 200)
     promote_version(workdir.serving, "100", url=SILENT)
     shutil.rmtree(workdir.serving / "100")
-    assert pushes.pinned(workdir) == "0"
+    assert pushes.pinned(workdir.serving) == "0"
 
 
 def test_a_wrong_configuration_is_a_wrong_call(workdir: Workdir) -> None:
     put(workdir, 100)
     model_config.file_of(workdir.serving).write_text("nonsense")
     with pytest.raises(WrongCall, match="expected a ModelServerConfig.*mend it or remove it"):
-        pushes.pinned(workdir)
+        pushes.pinned(workdir.serving)
 
 
 def test_the_words_after_a_push_name_what_serves(workdir: Workdir) -> None:

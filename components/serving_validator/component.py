@@ -13,6 +13,7 @@ from tfx.utils import path_utils
 
 from components import data
 from components.channels import Artifacts, channel_inputs, keyed, uri_of
+from components.left_out import taking_part
 from components.serving_validator.questions import read_questions
 from components.serving_validator.report import (
     LOG_FILE,
@@ -46,7 +47,7 @@ class Executor(base_executor.BaseExecutor):
         write_warmup(folder / WARMUP_FILE, questions)
         models = {
             name: pathlib.Path(path_utils.serving_model_path(uri_of("model", name, input_dict)))
-            for name in json.loads(exec_properties["names"])
+            for name in taking_part(json.loads(exec_properties["names"]), "model", input_dict)
         }
         found = validate(models, folder / WARMUP_FILE, questions, folder / LOG_FILE)
         if not any(validation.fault for validation in found.values()):

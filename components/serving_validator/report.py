@@ -17,7 +17,7 @@ LOG_FILE = "server.log"
 class ServingValidation(types.Artifact):
     """Holds what was found of each model, the warm-up file, and the server's log if one failed."""
 
-    TYPE_NAME = "ServingValidation"
+    TYPE_NAME = "mnist.ServingValidation"  # Kubeflow wants a name of two parts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,42 @@
+"""The end of a run: the table, where everything is, and the exit code."""
+
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline import pushes, results, screen
+from pipeline.workdir import Workdir
+
+PUSHED, FAILED, WRONG_CALL, NOTHING_GOOD = 0, 1, 2, 3
+
+
+def show(
+    console: Console, workdir: Workdir, comparison: Mapping[str, Any], log: pathlib.Path
+) -> int:
+    """Shows what `results.write_comparison` returned; returns the exit code.
+
+    Args:
+      log: where the libraries' words are.
+    """
+
+    def say(words: str) -> None:
+        console.print(words, soft_wrap=True, highlight=False)
+
+    console.print(screen.comparison_table(comparison))
+    say(f"[bold]{comparison['winner'] or 'No winner'}[/]: {escape(comparison['reason'])}")
+    say(f"report:  {workdir.report / results.FILE}")
+    if comparison["pushed_version"] is None:
+        say(f"Nothing was pushed; {workdir.serving} is as it was.")
+        return NOTHING_GOOD
+    for line in pushes.words_on_serving(workdir, comparison["pushed_version"]):
+        say(line)
+    bin_ = pathlib.Path(sys.executable).parent
+    say(f"total:   {comparison['total_seconds']:.1f} s, log {log}")
+    if workdir.metadata.exists():
+        say(f"curves:  {bin_ / 'tensorboard'} --logdir {workdir.artifacts}")
+    say(f"next:    {bin_ / 'mnist-tfx'} serve --workdir {workdir.root}")
+    return PUSHED

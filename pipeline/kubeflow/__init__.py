@@ -1,0 +1,1 @@
+"""The pipeline on Kubeflow Pipelines v2: compiled, executed without a cluster, submitted to one."""

@@ -1,0 +1,71 @@
+"""The commands of `mnist-tfx kubeflow`; their options alone."""
+
+import pathlib
+import sys
+
+import click
+
+from pipeline.options_of_commands import PROFILES, models_option
+
+WORKDIR = "runs/kubeflow"
+
+
+@click.group()
+def kubeflow() -> None:
+    """Compile the graph for Kubeflow Pipelines, run it without a cluster, submit it to one."""
+
+
+@kubeflow.command()
+@click.option("--profile", type=click.Choice(PROFILES), default="gpu", show_default=True)
+@models_option
+@click.option("--image", default="", help="Of every task; default: mnist-tfx:<version>.")
+@click.option("--gpus", default=1, show_default=True, help="Of each Tuner and Trainer; 0: none.")
+@click.option("--gpu-type", default="nvidia.com/gpu", show_default=True, help="Its resource name.")
+@click.option("--claim", default="mnist-tfx", show_default=True, help="PersistentVolumeClaim.")
+@click.option(
+    "--node-beam-args",
+    multiple=True,
+    metavar="NODE=ARGS",
+    help="Beam's arguments of one node, 'StatisticsGen=--runner=FlinkRunner ...' say.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=pathlib.Path),
+    default="kubeflow/mnist.yaml",
+    show_default=True,
+)
+@click.argument("beam_args", nargs=-1, type=click.UNPROCESSED, metavar="[-- BEAM ARGS]")
+def compile(**options: object) -> None:
+    """Write the pipeline for Kubeflow Pipelines v2."""
+    from pipeline.kubeflow.compile_command import compile_to_file
+
+    sys.exit(compile_to_file(**options))  # type: ignore[arg-type]
+
+
+@kubeflow.command("run-local")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=pathlib.Path))
+@click.option("--profile", type=click.Choice(PROFILES), default="smoke", show_default=True)
+@models_option
+@click.option(
+    "--workdir",
+    default=WORKDIR,
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="Folder for the bucket, the volume and the report.",
+)
+@click.option("--data", default="", help="Folder with the four IDX files, or an .npz.")
+@click.option("--images", type=click.IntRange(0), help="Images that each model is trained on.")
+@click.option("--epochs", type=click.IntRange(0), help="Most epochs of each training.")
+@click.option("--trials", type=click.IntRange(0), help="Trials of each search.")
+@click.option("-P", "--parameter", multiple=True, metavar="NAME=VALUE", help="Any parameter.")
+@click.option("--s3-endpoint", default="", help="URL of an S3 server in place of a folder.")
+@click.option("--pipeline-root", default="", help="minio://, s3:// or gs:// and a bucket.")
+@click.option("--retries", type=click.IntRange(0), help="Of a task; default: the pipeline's own.")
+def run_local(**options: object) -> None:
+    """Execute a compiled pipeline on this machine, task by task, as Kubeflow would.
+
+    Without FILE it is compiled first, for the profile and the models that are named.
+    """
+    from pipeline.kubeflow.run_local_command import run_compiled
+
+    sys.exit(run_compiled(**options))  # type: ignore[arg-type]

@@ -1,0 +1,187 @@
+"""Compiles the graph of the local run for Kubeflow Pipelines v2 (pipeline spec 2.1).
+
+TFX's runner translates the graph. What it cannot say is added to its result: the parameters of a
+run, retries, and the volume, which open-source Kubeflow reads from a second YAML document.
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+from google.protobuf import json_format
+from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes_pb2
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+
+from components import data
+from components.schema_gen import SCHEMA_FILE
+from pipeline import graph
+from pipeline.kubeflow import layout, resources
+from pipeline.kubeflow.parameters import definitions, parameters_of, task_inputs
+from pipeline.plan import ModelPlan, Plan
+from pipeline.profiles import PROFILES, Profile
+from pipeline.runner import IN_MEMORY
+from pipeline.settings import model_nodes
+from pipeline.workdir import Workdir
+
+HEADER = "# Made by `mnist-tfx kubeflow compile`: edit the graph or the options, not this file.\n"
+ResourceSpec = (
+    pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec  # of a container
+)
+
+# Kubeflow's cache does not see what lies on the volume: these look at it in every run.
+NEVER_CACHED = ("BaselineFinder", "VersionPusher")
+ON_THE_VOLUME = ("MnistExampleGen", "Tuner", "Trainer", *NEVER_CACHED)
+
+Spec = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class CompileOptions:
+    """What is fixed when the pipeline is compiled.
+
+    Attributes:
+      image: of every task.
+      claim: the PersistentVolumeClaim that is mounted at `layout.MOUNT`.
+      beam_args: of every Beam node; `node_beam_args` in their place, by node.
+    """
+
+    profile: str
+    models: tuple[str, ...]
+    image: str
+    gpus: resources.Gpus
+    claim: str = layout.CLAIM
+    beam_args: tuple[str, ...] = ()
+    node_beam_args: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def version() -> str:
+    """Returns the version of this project."""
+    return importlib.metadata.version(layout.PROJECT)
+
+
+def default_image() -> str:
+    """Returns the image of this version."""
+    return f"{layout.IMAGE}:{version()}"
+
+
+def compile_pipeline(options: CompileOptions) -> tuple[Spec, Spec]:
+    """Returns the pipeline spec and the platform spec of Kubernetes.
+
+    Raises:
+      ValueError: arguments of Beam are given for a node that is not there.
+    """
+    made = graph.create_pipeline(graph_settings(options))
+    _ask_for_resources(made.components, options.gpus)
+    _set_beam_args(made.components, options.node_beam_args)
+    config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+        default_image=options.image,
+        default_commands=list(layout.COMMAND),
+        use_pipeline_spec_2_1=True,
+    )
+    runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(config=config)
+    spec: Spec = runner.run(made, write_out=False)["pipelineSpec"]
+    spec["pipelineInfo"]["description"] = describe(options)
+    _add_parameters(spec, options.models)
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        task["retryPolicy"] = dict(resources.RETRIES)
+        if name in NEVER_CACHED:
+            task["cachingOptions"] = {}
+    return spec, _platform(spec, options.claim)
+
+
+def describe(options: CompileOptions) -> str:
+    """Returns what was compiled, in one line that begins with the project and its version."""
+    return f"{layout.PROJECT} {version()}, profile {options.profile}, image {options.image}"
+
+
+def write(spec: Spec, platform: Spec, path: pathlib.Path) -> None:
+    """Writes both as the two documents of one YAML file, which is there whole or not at all."""
+    text = HEADER + yaml.safe_dump_all((spec, platform), sort_keys=True, width=1_000_000)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def graph_settings(options: CompileOptions) -> graph.GraphSettings:
+    """Returns the settings of the graph: those of a local run, with the volume as its workdir."""
+    profile = PROFILES[options.profile]
+    workdir = Workdir(pathlib.Path(layout.MOUNT))
+    raw = data.load("")
+    images = {name: len(labels) for name, (_, labels) in _splits(raw, profile).items()}
+    return graph.GraphSettings(
+        workdir=workdir,
+        data="",
+        sha256="",
+        images=profile.images,
+        test_images=images["test"],
+        models=model_nodes(
+            profile, largest(profile, options.models), options.models, workdir, None
+        ),
+        accuracy_floor=profile.accuracy_floor,
+        served_state="",
+        pinned="",
+        schema_text=SCHEMA_FILE.read_text(),
+        beam_args=options.beam_args or IN_MEMORY,
+    )
+
+
+def largest(profile: Profile, models: Sequence[str]) -> Plan:
+    """Returns the plan without a time budget: nothing is known of the machine."""
+    rungs = {name: profile.of(name).rungs[0] for name in models}
+    return Plan({n: ModelPlan(rung, profile.precision, 0.0) for n, rung in rungs.items()}, None)
+
+
+def _splits(raw: data.RawData, profile: Profile) -> Mapping[str, Any]:
+    return data.split(raw, *profile.images.values())
+
+
+def _ask_for_resources(nodes: Iterable[Any], gpus: resources.Gpus) -> None:
+    for node in nodes:
+        asked = resources.of_node(node.id)
+        spec = ResourceSpec(**dataclasses.asdict(asked))
+        if gpus.count and resources.wants_gpu(node.id):
+            spec.accelerator.type, spec.accelerator.count = gpus.kind, gpus.count
+        node.with_platform_config(spec)
+
+
+def _set_beam_args(nodes: Iterable[Any], given: Mapping[str, str]) -> None:
+    """Gives the named Beam nodes arguments of their own."""
+    beam = {node.id: node for node in nodes if hasattr(node, "with_beam_pipeline_args")}
+    for name, arguments in given.items():
+        if name not in beam:
+            raise ValueError(f"expected a Beam node of {', '.join(sorted(beam))}; got {name!r}")
+        beam[name].with_beam_pipeline_args(shlex.split(arguments))
+
+
+def _add_parameters(spec: Spec, models: Sequence[str]) -> None:
+    root = spec["root"]
+    root["inputDefinitions"] = {"parameters": dict(definitions(parameters_of(models)))}
+    for name, task in root["dag"]["tasks"].items():
+        for key, parameter in task_inputs(name).items():
+            task["inputs"]["parameters"][key] = {"componentInputParameter": parameter.name}
+            defined = spec["components"][name]["inputDefinitions"].setdefault("parameters", {})
+            defined[key] = {"parameterType": parameter.kind}
+
+
+def _platform(spec: Spec, claim: str) -> Spec:
+    """Returns which executors have the volume, in the form that the package kfp-kubernetes has."""
+    config = kubernetes_pb2.KubernetesExecutorConfig()
+    mount = config.pvc_mount.add(mount_path=layout.MOUNT, constant=claim)
+    mount.pvc_name_parameter.runtime_value.constant.string_value = claim
+    executors = {
+        task["componentRef"]["name"] + "_executor": json_format.MessageToDict(config)
+        for name, task in spec["root"]["dag"]["tasks"].items()
+        if name.partition(".")[0] in ON_THE_VOLUME
+    }
+    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
+
+
+def as_json(spec: Spec) -> str:
+    """Returns a spec as canonical JSON."""
+    return json.dumps(spec, sort_keys=True)

@@ -1,0 +1,53 @@
+"""The command `kubeflow compile`, from the user's options to an exit code."""
+
+import pathlib
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline.conclusion import WRONG_CALL
+from pipeline.options import WrongCall, model_names
+
+
+def compile_to_file(
+    profile: str,
+    models: str | None,
+    image: str,
+    gpus: int,
+    gpu_type: str,
+    claim: str,
+    node_beam_args: tuple[str, ...],
+    output: pathlib.Path,
+    beam_args: tuple[str, ...],
+) -> int:
+    """Compiles and writes; returns the exit code."""
+    console = Console()
+    try:
+        names = model_names(models)
+        per_node = dict(_pair(text) for text in node_beam_args)
+        from pipeline.kubeflow import compile as compiler
+        from pipeline.kubeflow.resources import Gpus
+
+        options = compiler.CompileOptions(
+            profile=profile,
+            models=names,
+            image=image or compiler.default_image(),
+            gpus=Gpus(gpu_type, gpus),
+            claim=claim,
+            beam_args=beam_args,
+            node_beam_args=per_node,
+        )
+        compiler.write(*compiler.compile_pipeline(options), output)
+    except (WrongCall, OSError, ValueError) as error:
+        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+        return WRONG_CALL
+    words = f"{output}: {compiler.describe(options)}, {output.stat().st_size / 1000:.0f} kB"
+    console.print(words, soft_wrap=True, highlight=False)
+    return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise WrongCall(f"expected NODE=ARGS at --node-beam-args; got {text!r}")
+    return name, value

@@ -1,0 +1,179 @@
+"""The command `kubeflow run-local`, from the user's options to an exit code."""
+
+import dataclasses
+import datetime
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline import conclusion, results, screen
+from pipeline.conclusion import FAILED, WRONG_CALL
+from pipeline.events import NodeFailed
+from pipeline.kubeflow import compiled, layout
+from pipeline.kubeflow.compiled import Compiled, NotCompiled
+from pipeline.kubeflow.local import buckets, driver
+from pipeline.kubeflow.local.executions import Execution, Executions
+from pipeline.kubeflow.local.run import Place, execute
+from pipeline.kubeflow.values import WrongValue, parameter_values
+from pipeline.workdir import Workdir, WorkdirBusy, locked
+
+PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"  # Kubeflow's own default
+PROGRESS = " mnist_tfx.progress: "  # in a line of a task's log
+STOPPED = 130
+WRONG_CALLS = (NotCompiled, WrongValue, WorkdirBusy)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunLocalOptions:
+    """What the user asked for.
+
+    Attributes:
+      file: the compiled pipeline, or None to compile one for `profile` and `models` first.
+      parameters: of the run, by name; see `pipeline.kubeflow.parameters`.
+      s3_endpoint: URL of an S3 server that is the bucket, or empty for a folder of the workdir.
+      retries: most retries of a task, or None for as many as the pipeline says.
+    """
+
+    file: pathlib.Path | None
+    profile: str
+    models: tuple[str, ...]
+    workdir: pathlib.Path
+    parameters: Mapping[str, str]
+    pipeline_root: str = PIPELINE_ROOT
+    s3_endpoint: str = ""
+    retries: int | None = None
+
+
+def run_local(options: RunLocalOptions) -> int:
+    """Runs, shows, and returns the exit code."""
+    workdir = Workdir.at(options.workdir)
+    console = screen.console_on(sys.stdout)
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        for folder in (workdir.root, workdir.serving.parent, workdir.report, workdir.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        with locked(workdir):
+            return _run_locked(options, workdir, console)
+    except (*WRONG_CALLS, OSError) as error:
+        _say(console, f"[red]{escape(str(error))}[/]")
+        return WRONG_CALL if isinstance(error, WRONG_CALLS) else FAILED
+    except KeyboardInterrupt:
+        _say(console, "Stopped. The next run goes on from what is done.")
+        return STOPPED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run_locked(options: RunLocalOptions, workdir: Workdir, console: Console) -> int:
+    begun = time.monotonic()
+    found = compiled.read(_file(options, workdir, console), _version())
+    places = {
+        "push_destination": str(workdir.serving),
+        "state_dir": str(workdir.state),
+        **options.parameters,
+    }
+    models = options.models if options.file else ()
+    run = driver.Run(
+        uuid.uuid4().hex, options.pipeline_root, parameter_values(found, places, models)
+    )
+    logs = workdir.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    logs.mkdir()
+    shown = screen.Screen(console)
+    place = _place(options, workdir, logs)
+    try:
+        with shown.listening():
+            done = execute(found, run, place, shown.on_node, _relay(shown, console))
+    except NodeFailed as error:
+        _say(console, f"[red]{escape(str(error))}[/]")
+        _say(console, "Nothing was pushed by this run; what is done is kept for the next one.")
+        return FAILED
+    whole = _report(workdir, found, done, place.bucket, shown.seconds, begun)
+    return conclusion.show(console, workdir, whole, logs)
+
+
+def _file(options: RunLocalOptions, workdir: Workdir, console: Console) -> pathlib.Path:
+    """Returns the compiled pipeline; compiles it, in a process of its own, where none is given."""
+    if options.file:
+        return options.file
+    file = workdir.root / "pipeline.yaml"
+    command = [sys.executable, "-m", "pipeline", "kubeflow", "compile", "--output", str(file)]
+    command += ["--profile", options.profile, "--gpus", "0"]
+    if options.models:
+        command += ["--models", ",".join(options.models)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise NotCompiled((done.stdout + done.stderr).strip())
+    _say(console, f"compiled {file}")
+    return file
+
+
+def _place(options: RunLocalOptions, workdir: Workdir, logs: pathlib.Path) -> Place:
+    bucket = (
+        buckets.S3Bucket(options.s3_endpoint)
+        if options.s3_endpoint
+        else buckets.FolderBucket(workdir.root / "bucket")
+    )
+    executions = Executions(workdir.root / "executions.json")
+    return Place(bucket, executions, workdir.root / "pods", logs, options.retries)
+
+
+def _report(
+    workdir: Workdir,
+    found: Compiled,
+    done: Mapping[str, Execution],
+    bucket: buckets.Bucket,
+    seconds: Mapping[str, float],
+    begun: float,
+) -> dict[str, Any]:
+    """Writes `comparison.json` as a local run does, from what lies in the bucket."""
+    examples = done["MnistExampleGen"].outputs["examples"].metadata
+    facts = {
+        "profile": found.profile,
+        "data": {
+            "sha256": examples["input_fingerprint"],
+            **{name: int(examples[f"{name}_images"]) for name in ("train", "eval", "test")},
+        },
+        "node_seconds": dict(seconds),
+        "total_seconds": round(time.monotonic() - begun, 1),
+    }
+    pushed = done["VersionPusher"].outputs["pushed_model"].metadata.get("pushed_version")
+    with tempfile.TemporaryDirectory() as folder:
+        selected = pathlib.Path(folder)
+        bucket.download(done["ModelSelector"].outputs["comparison"].uri, selected)
+        return results.write_comparison(workdir, facts, selected, pushed)
+
+
+def _relay(shown: screen.Screen, console: Console) -> Any:
+    """Returns what shows a task's lines that the user wants to see."""
+
+    def relay(line: str) -> None:
+        _, mark, words = line.partition(PROGRESS)
+        if mark:
+            shown.show_progress(words.strip(), worth_a_line=False)
+        elif line.endswith("attempts\n") or line.endswith("runs again\n"):
+            _say(console, f"[yellow]{escape(line.strip())}[/]")
+
+    return relay
+
+
+def _stop(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _version() -> str:
+    import importlib.metadata
+
+    return importlib.metadata.version(layout.PROJECT)
+
+
+def _say(console: Console, words: str) -> None:
+    console.print(words, soft_wrap=True, highlight=False)

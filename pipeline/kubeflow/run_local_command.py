@@ -1,0 +1,55 @@
+"""The options of `kubeflow run-local` as `RunLocalOptions`."""
+
+import pathlib
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline.conclusion import WRONG_CALL
+from pipeline.kubeflow.run_local import PIPELINE_ROOT, RunLocalOptions, run_local
+from pipeline.options import WrongCall, model_names
+
+S3_ROOT = "s3://mlpipeline/v2/artifacts"
+
+
+def run_compiled(
+    file: pathlib.Path | None,
+    profile: str,
+    models: str | None,
+    workdir: pathlib.Path,
+    parameter: tuple[str, ...],
+    s3_endpoint: str,
+    pipeline_root: str,
+    retries: int | None,
+    **named: Any,
+) -> int:
+    """Runs and returns the exit code."""
+    try:
+        given = dict(_pair(text) for text in parameter)
+        names = model_names(models) if models else ()
+    except WrongCall as error:
+        Console().print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+        return WRONG_CALL
+    if named["data"]:
+        named["data"] = str(pathlib.Path(named["data"]).resolve())
+    given |= {name: str(value) for name, value in named.items() if value}
+    return run_local(
+        RunLocalOptions(
+            file=file,
+            profile=profile,
+            models=names,
+            workdir=workdir,
+            parameters=given,
+            pipeline_root=pipeline_root or (S3_ROOT if s3_endpoint else PIPELINE_ROOT),
+            s3_endpoint=s3_endpoint,
+            retries=retries,
+        )
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise WrongCall(f"expected NAME=VALUE at --parameter; got {text!r}")
+    return name, value
