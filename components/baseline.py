@@ -14,10 +14,11 @@ from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
 from components import versions
 from components.channels import Artifacts, channel_inputs, keyed
+from components.served import served_at
 
 VERSION = "served_version"
 
@@ -32,13 +33,13 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Fills `model`, or leaves it empty on a first run."""
-        base = pathlib.Path(exec_properties["serving_dir"])
+        served = served_at(exec_properties["serving_dir"])
         model = artifact_utils.get_single_instance(output_dict["model"])
         pinned = exec_properties["pinned"]
-        version = int(pinned) if pinned else versions.latest(base)
+        version = int(pinned) if pinned else served.latest()
         model.set_int_custom_property(VERSION, version)
         if version:
-            io_utils.copy_dir(str(base / str(version)), path_utils.serving_model_dir(model.uri))
+            served.fetch(version, pathlib.Path(path_utils.serving_model_dir(model.uri)))
 
 
 def is_empty(model: types.Artifact) -> bool:

@@ -6,6 +6,8 @@ from tfx import types
 from tfx.types import artifact_utils
 from tfx.types.component_spec import ChannelParameter
 
+from components.left_out import LEFT_OUT
+
 Artifacts = dict[str, list[types.Artifact]]  # of an executor, by input or output key
 
 
@@ -22,6 +24,19 @@ def artifact_of(kind: str, name: str, input_dict: Artifacts) -> types.Artifact:
 def uri_of(kind: str, name: str, input_dict: Artifacts) -> str:
     """Returns where the artifact of one model is."""
     return str(artifact_of(kind, name, input_dict).uri)
+
+
+def taking_part(names: Iterable[str], kind: str, input_dict: Artifacts) -> list[str]:
+    """Returns the models that were not left out of the run, in order.
+
+    Args:
+      kind: of the inputs whose artifacts say so.
+    """
+    return [
+        name
+        for name in names
+        if not artifact_of(kind, name, input_dict).get_int_custom_property(LEFT_OUT)
+    ]
 
 
 def channel_inputs(

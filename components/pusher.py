@@ -9,8 +9,9 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
-from components import saved_model, versions
+from components import saved_model
 from components.channels import Artifacts
+from components.served import Served, served_at
 
 PUSHED = "pushed"
 VERSION = "pushed_version"
@@ -30,17 +31,17 @@ class Executor(executor.Executor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
-        base = pathlib.Path(exec_properties["serving_dir"])
-        version = push_once(pathlib.Path(self.GetModelPath(input_dict)), base)
-        self._MarkPushed(pushed, str(base / str(version)), str(version))
+        place = exec_properties["serving_dir"]
+        version = push_once(pathlib.Path(self.GetModelPath(input_dict)), served_at(place))
+        self._MarkPushed(pushed, f"{place}/{version}", str(version))
 
 
-def push_once(model: pathlib.Path, base: pathlib.Path) -> int:
+def push_once(model: pathlib.Path, served: Served) -> int:
     """Pushes a model unless it is what the newest version already holds; returns the version."""
-    served = versions.latest(base)
-    if served and saved_model.digest(base / str(served)) == saved_model.digest(model):
-        return served
-    return versions.push(model, base)
+    newest = served.latest()
+    if newest and served.digest(newest) == saved_model.digest(model):
+        return newest
+    return served.push(model)
 
 
 class VersionPusherSpec(types.ComponentSpec):

@@ -16,9 +16,16 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import io_utils, path_utils
 
 from components import saved_model, selection
-from components.channels import Artifacts, artifact_of, channel_inputs, key_of, keyed, uri_of
+from components.channels import (
+    Artifacts,
+    artifact_of,
+    channel_inputs,
+    key_of,
+    keyed,
+    taking_part,
+    uri_of,
+)
 from components.evaluation_result import Evaluation, read_evaluation
-from components.left_out import taking_part
 from components.serving_validator.report import (
     WARMUP_FILE,
     ServingValidation,

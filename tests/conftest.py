@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -218,3 +219,27 @@ def transform_output(tmp_path_factory: pytest.TempPathFactory) -> Any:
         raw = os.path.join(folder, tft.TFTransformOutput.RAW_METADATA_DIR)
         _ = metadata | tft_beam.WriteMetadata(raw, root)
     return tft.TFTransformOutput(folder)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """A server that speaks S3, with a bucket `bucket`."""
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        for name in [n for n in os.environ if n.lower().endswith("_proxy")]:
+            patch.delenv(name)
+        import boto3
+
+        boto3.client("s3", endpoint_url=url).create_bucket(Bucket="bucket")
+        yield url
+    server.shutdown()
+    thread.join(10)

@@ -12,8 +12,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import path_utils
 
 from components import data
-from components.channels import Artifacts, channel_inputs, keyed, uri_of
-from components.left_out import taking_part
+from components.channels import Artifacts, channel_inputs, keyed, taking_part, uri_of
 from components.serving_validator.questions import read_questions
 from components.serving_validator.report import (
     LOG_FILE,

@@ -22,6 +22,8 @@ def kubeflow() -> None:
 @click.option("--gpus", default=1, show_default=True, help="Of each Tuner and Trainer; 0: none.")
 @click.option("--gpu-type", default="nvidia.com/gpu", show_default=True, help="Its resource name.")
 @click.option("--claim", default="mnist-tfx", show_default=True, help="PersistentVolumeClaim.")
+@click.option("--s3-endpoint", default="", help="URL of the S3 server to push to, if to a bucket.")
+@click.option("--s3-secret", default="", help="Secret with its accesskey and secretkey.")
 @click.option(
     "--node-beam-args",
     multiple=True,

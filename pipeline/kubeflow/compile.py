@@ -6,7 +6,6 @@ run, retries, and the volume, which open-source Kubeflow reads from a second YAM
 
 import dataclasses
 import importlib.metadata
-import json
 import pathlib
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,8 +34,9 @@ ResourceSpec = (
 )
 
 # Kubeflow's cache does not see what lies on the volume: these look at it in every run.
-NEVER_CACHED = ("BaselineFinder", "VersionPusher")
-ON_THE_VOLUME = ("MnistExampleGen", "Tuner", "Trainer", *NEVER_CACHED)
+PUSHES = NEVER_CACHED = ("BaselineFinder", "VersionPusher")
+ON_THE_VOLUME = ("MnistExampleGen", "Tuner", "Trainer", *PUSHES)
+S3_KEYS = {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}  # as Kubeflow's
 
 Spec = dict[str, Any]
 
@@ -48,7 +48,9 @@ class CompileOptions:
     Attributes:
       image: of every task.
       claim: the PersistentVolumeClaim that is mounted at `layout.MOUNT`.
-      beam_args: of every Beam node; `node_beam_args` in their place, by node.
+      s3_endpoint: URL of the S3 server that versions are pushed to, where they are.
+      s3_secret: the Secret with its `accesskey` and `secretkey`, or empty.
+      beam_args: of every Beam node; `node_beam_args` follow them, by node, and win.
     """
 
     profile: str
@@ -56,6 +58,8 @@ class CompileOptions:
     image: str
     gpus: resources.Gpus
     claim: str = layout.CLAIM
+    s3_endpoint: str = ""
+    s3_secret: str = ""
     beam_args: tuple[str, ...] = ()
     node_beam_args: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -77,6 +81,8 @@ def compile_pipeline(options: CompileOptions) -> tuple[Spec, Spec]:
       ValueError: arguments of Beam are given for a node that is not there.
     """
     made = graph.create_pipeline(graph_settings(options))
+    for node in made.components:
+        node.with_id(layout.task_name(node.id))
     _ask_for_resources(made.components, options.gpus)
     _set_beam_args(made.components, options.node_beam_args)
     config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
@@ -92,7 +98,11 @@ def compile_pipeline(options: CompileOptions) -> tuple[Spec, Spec]:
         task["retryPolicy"] = dict(resources.RETRIES)
         if name in NEVER_CACHED:
             task["cachingOptions"] = {}
-    return spec, _platform(spec, options.claim)
+    if options.s3_endpoint:
+        for name in PUSHES:
+            container = spec["deploymentSpec"]["executors"][f"{name}_executor"]["container"]
+            container["env"] = [{"name": "AWS_ENDPOINT_URL", "value": options.s3_endpoint}]
+    return spec, _platform(spec, options)
 
 
 def describe(options: CompileOptions) -> str:
@@ -143,7 +153,7 @@ def _splits(raw: data.RawData, profile: Profile) -> Mapping[str, Any]:
 
 def _ask_for_resources(nodes: Iterable[Any], gpus: resources.Gpus) -> None:
     for node in nodes:
-        asked = resources.of_node(node.id)
+        asked = resources.of_task(node.id)
         spec = ResourceSpec(**dataclasses.asdict(asked))
         if gpus.count and resources.wants_gpu(node.id):
             spec.accelerator.type, spec.accelerator.count = gpus.kind, gpus.count
@@ -169,19 +179,23 @@ def _add_parameters(spec: Spec, models: Sequence[str]) -> None:
             defined[key] = {"parameterType": parameter.kind}
 
 
-def _platform(spec: Spec, claim: str) -> Spec:
-    """Returns which executors have the volume, in the form that the package kfp-kubernetes has."""
-    config = kubernetes_pb2.KubernetesExecutorConfig()
-    mount = config.pvc_mount.add(mount_path=layout.MOUNT, constant=claim)
-    mount.pvc_name_parameter.runtime_value.constant.string_value = claim
+def _platform(spec: Spec, options: CompileOptions) -> Spec:
+    """Returns what Kubernetes adds to which executor, in the form of the package kfp-kubernetes."""
     executors = {
-        task["componentRef"]["name"] + "_executor": json_format.MessageToDict(config)
-        for name, task in spec["root"]["dag"]["tasks"].items()
-        if name.partition(".")[0] in ON_THE_VOLUME
+        f"{name}_executor": json_format.MessageToDict(_of_kubernetes(name, options))
+        for name in spec["root"]["dag"]["tasks"]
+        if layout.kind_and_model(name)[0] in ON_THE_VOLUME
     }
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
 
 
-def as_json(spec: Spec) -> str:
-    """Returns a spec as canonical JSON."""
-    return json.dumps(spec, sort_keys=True)
+def _of_kubernetes(name: str, options: CompileOptions) -> Any:
+    """Returns the volume of a task, and for those that push to a bucket its keys."""
+    config = kubernetes_pb2.KubernetesExecutorConfig()
+    mount = config.pvc_mount.add(mount_path=layout.MOUNT, constant=options.claim)
+    mount.pvc_name_parameter.runtime_value.constant.string_value = options.claim
+    if options.s3_secret and name in PUSHES:
+        secret = config.secret_as_env.add(secret_name=options.s3_secret)
+        for key, variable in S3_KEYS.items():
+            secret.key_to_env.add(secret_key=key, env_var=variable)
+    return config

@@ -16,6 +16,8 @@ def compile_to_file(
     gpus: int,
     gpu_type: str,
     claim: str,
+    s3_endpoint: str,
+    s3_secret: str,
     node_beam_args: tuple[str, ...],
     output: pathlib.Path,
     beam_args: tuple[str, ...],
@@ -34,6 +36,8 @@ def compile_to_file(
             image=image or compiler.default_image(),
             gpus=Gpus(gpu_type, gpus),
             claim=claim,
+            s3_endpoint=s3_endpoint,
+            s3_secret=s3_secret,
             beam_args=beam_args,
             node_beam_args=per_node,
         )

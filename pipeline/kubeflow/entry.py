@@ -80,6 +80,9 @@ def _execute(arguments: argparse.Namespace, beam_args: list[str]) -> None:
 
 def _pinned(serving_dir: str) -> str:
     """Returns the version that the served folder is pinned to, as a local run finds it."""
+    if "://" in serving_dir:
+        return ""  # TF Serving's own configuration lies beside folders alone
+
     from pipeline.pushes import pinned
 
     return pinned(pathlib.Path(serving_dir))

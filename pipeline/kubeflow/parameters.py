@@ -68,7 +68,7 @@ def parameters_of(models: Iterable[str]) -> list[Parameter]:
 
 def task_inputs(task: str) -> dict[str, Parameter]:
     """Returns a task's inputs that are parameters of the pipeline, by the input's name."""
-    kind, _, model = task.partition(".")
+    kind, model = layout.kind_and_model(task)
     inputs = dict(_REPLACED.get(kind, {}))
     inputs |= {SUBMITTED + p.name: p for p in _FOLDED_IN.get(kind, ())}
     if model and kind in LEFT_OUT_WITH_THE_MODEL:

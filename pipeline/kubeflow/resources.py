@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from pipeline.kubeflow import layout
+
 GPU_NODES = ("Tuner", "Trainer")
 
 
@@ -46,11 +48,11 @@ class Gpus:
     count: int
 
 
-def of_node(node_id: str) -> Resources:
-    """Returns what a node asks for."""
-    return BY_NODE.get(node_id.partition(".")[0], SMALL)
+def of_task(task: str) -> Resources:
+    """Returns what a task asks for."""
+    return BY_NODE.get(layout.kind_and_model(task)[0], SMALL)
 
 
-def wants_gpu(node_id: str) -> bool:
-    """Whether a node computes on GPUs where there are some."""
-    return node_id.partition(".")[0] in GPU_NODES
+def wants_gpu(task: str) -> bool:
+    """Whether a task computes on GPUs where there are some."""
+    return layout.kind_and_model(task)[0] in GPU_NODES
