@@ -5,6 +5,7 @@ import pathlib
 
 from components import data
 from components.models import DEFAULT_MODELS, REGISTRY
+from pipeline.wrong_call import WrongCall
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +29,6 @@ class Options:
           WrongCall: there are none, or one is unknown.
         """
         return model_names(self.models)
-
-
-class WrongCall(ValueError):
-    """The options cannot be followed."""
 
 
 def model_names(text: str | None) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ import json
 import pathlib
 
 from components import versions
-from pipeline.options import WrongCall
 from pipeline.workdir import Workdir, write_json
+from pipeline.wrong_call import WrongCall
 
 
 def served_state(workdir: Workdir) -> str:

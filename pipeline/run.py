@@ -19,8 +19,9 @@ from components import data
 from pipeline import conclusion, profiles, pushes, results, screen
 from pipeline.conclusion import FAILED, WRONG_CALL
 from pipeline.events import NodeFailed
-from pipeline.options import Options, WrongCall, check
+from pipeline.options import Options, check
 from pipeline.workdir import Workdir, WorkdirBusy, locked
+from pipeline.wrong_call import WrongCall
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 WRONG_CALLS = (WrongCall, WorkdirBusy, results.NeverTuned)

@@ -20,7 +20,6 @@ from pipeline.kubeflow.local import driver, launcher
 from pipeline.kubeflow.local.buckets import Bucket, BucketError, FolderBucket, S3Bucket
 from pipeline.kubeflow.local.executions import Execution, Executions, Unrecordable
 from pipeline.kubeflow.local.run import Place, execute
-from pipeline.kubeflow.values import WrongValue, parameter_values
 
 VERSION = "0.0.1"
 ROOT_URI = "minio://bucket/root"
@@ -84,8 +83,6 @@ def two_tasks() -> dict[str, Any]:
                 "parameters": {
                     "word": {"parameterType": "STRING", "defaultValue": "ab"},
                     "times": {"parameterType": "NUMBER_INTEGER", "defaultValue": 2},
-                    "train_a_b": {"parameterType": "BOOLEAN", "defaultValue": True},
-                    "train_c": {"parameterType": "BOOLEAN", "defaultValue": True},
                 }
             },
             "dag": {
@@ -149,8 +146,8 @@ class Local:
             retries,
         )
         self.events.clear()
-        given = {name: str(value) for name, value in values.items()}
-        run = driver.Run("run1", self.root, parameter_values(compiled, given))
+        defaults = {name: p["defaultValue"] for name, p in compiled.parameters.items()}
+        run = driver.Run("run1", self.root, defaults | values)
         return execute(compiled, run, place, self.events.append, self.lines.append)
 
     @property
@@ -350,27 +347,6 @@ def test_a_placeholder_is_filled_wherever_it_is() -> None:
     assert json.loads(launcher.fill("{{$}}", places)) == given
 
 
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"unknown": "1"}, "expected parameters of word, times, train_a_b, train_c; got unknown"),
-        ({"times": "-1"}, "expected a whole number, .* for times; got '-1'"),
-        ({"times": "1.5"}, "for times; got '1.5'"),
-        ({"train_c": "yes"}, "expected true or false for train_c; got 'yes'"),
-    ],
-)
-def test_a_wrong_parameter_is_refused_in_words(given: dict[str, str], words: str) -> None:
-    with pytest.raises(WrongValue, match=words):
-        parameter_values(Compiled(two_tasks(), {}), given)
-
-
-def test_models_that_are_not_named_are_left_out() -> None:
-    values = parameter_values(Compiled(two_tasks(), {}), {}, ["a-b"])
-    assert values == {"word": "ab", "times": 2, "train_a_b": True, "train_c": False}
-    with pytest.raises(WrongValue, match="expected models of a_b, c; got d"):
-        parameter_values(Compiled(two_tasks(), {}), {}, ["d"])
-
-
 def written(folder: pathlib.Path, text: str) -> pathlib.Path:
     file = folder / "compiled.yaml"
     file.write_text(text)
@@ -433,7 +409,7 @@ from test_kubeflow_local import Local, SLOW_TASK, make_with
 def stop(*_): raise KeyboardInterrupt
 signal.signal(signal.SIGTERM, stop)
 folder = pathlib.Path(sys.argv[2])
-Local(folder).run(make_with(SLOW_TASK), retries=0, word=folder / "mark")
+Local(folder).run(make_with(SLOW_TASK), retries=0, word=str(folder / "mark"))
 """
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from components import versions
 from pipeline import pushes
-from pipeline.options import WrongCall
 from pipeline.workdir import Workdir
+from pipeline.wrong_call import WrongCall
 from serving import model_config
 from serving.version_commands import promote_version, roll_back
 

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from pipeline.kubeflow.submit_command import submit
 from pipeline.options_of_commands import PROFILES, models_option
 
 WORKDIR = "runs/kubeflow"
@@ -71,3 +72,6 @@ def run_local(**options: object) -> None:
     from pipeline.kubeflow.run_local_command import run_compiled
 
     sys.exit(run_compiled(**options))  # type: ignore[arg-type]
+
+
+kubeflow.add_command(submit)

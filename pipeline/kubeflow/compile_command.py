@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.conclusion import WRONG_CALL
-from pipeline.options import WrongCall, model_names
+from pipeline.options import model_names
+from pipeline.wrong_call import WrongCall
 
 
 def compile_to_file(

@@ -116,6 +116,7 @@ def _checked(documents: list[Any], path: pathlib.Path) -> Compiled:
             "compile it again"
         )
     try:
+        _ = compiled.name
         for task in compiled.tasks.values():
             compiled.container(task)
     except (KeyError, TypeError, AttributeError) as error:

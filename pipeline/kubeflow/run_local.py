@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -18,18 +18,21 @@ from rich.markup import escape
 from pipeline import conclusion, results, screen
 from pipeline.conclusion import FAILED, WRONG_CALL
 from pipeline.events import NodeFailed
-from pipeline.kubeflow import compiled, layout
-from pipeline.kubeflow.compiled import Compiled, NotCompiled
+from pipeline.kubeflow import layout
+from pipeline.kubeflow.compiled import Compiled
 from pipeline.kubeflow.local import buckets, driver
 from pipeline.kubeflow.local.executions import Execution, Executions
 from pipeline.kubeflow.local.run import Place, execute
-from pipeline.kubeflow.values import WrongValue, parameter_values
+from pipeline.kubeflow.parameters import PUSH_DESTINATION, STATE_DIR
+from pipeline.kubeflow.submit_file import read_upload
+from pipeline.kubeflow.values import values_of
 from pipeline.workdir import Workdir, WorkdirBusy, locked
+from pipeline.wrong_call import WrongCall
 
 PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"  # Kubeflow's own default
 PROGRESS = " mnist_tfx.progress: "  # in a line of a task's log
 STOPPED = 130
-WRONG_CALLS = (NotCompiled, WrongValue, WorkdirBusy)
+WRONG_CALLS = (WrongCall, WorkdirBusy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,16 +41,17 @@ class RunLocalOptions:
 
     Attributes:
       file: the compiled pipeline, or None to compile one for `profile` and `models` first.
-      parameters: of the run, by name; see `pipeline.kubeflow.parameters`.
+      models: names with commas between, or None for all.
+      assignments: names and values of parameters; see `pipeline.kubeflow.parameters`.
       s3_endpoint: URL of an S3 server that is the bucket, or empty for a folder of the workdir.
       retries: most retries of a task, or None for as many as the pipeline says.
     """
 
     file: pathlib.Path | None
     profile: str
-    models: tuple[str, ...]
+    models: str | None
     workdir: pathlib.Path
-    parameters: Mapping[str, str]
+    assignments: Sequence[tuple[str, str]]
     pipeline_root: str = PIPELINE_ROOT
     s3_endpoint: str = ""
     retries: int | None = None
@@ -75,16 +79,15 @@ def run_local(options: RunLocalOptions) -> int:
 
 def _run_locked(options: RunLocalOptions, workdir: Workdir, console: Console) -> int:
     begun = time.monotonic()
-    found = compiled.read(_file(options, workdir, console), _version())
-    places = {
-        "push_destination": str(workdir.serving),
-        "state_dir": str(workdir.state),
-        **options.parameters,
+    found = read_upload(_file(options, workdir, console), _version()).pipeline
+    models = options.models if options.file else None
+    values = {
+        **{name: defined.get("defaultValue") for name, defined in found.parameters.items()},
+        PUSH_DESTINATION.name: str(workdir.serving),
+        STATE_DIR.name: str(workdir.state),
+        **values_of(options.assignments, models, found.parameters),
     }
-    models = options.models if options.file else ()
-    run = driver.Run(
-        uuid.uuid4().hex, options.pipeline_root, parameter_values(found, places, models)
-    )
+    run = driver.Run(uuid.uuid4().hex, options.pipeline_root, values)
     logs = workdir.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
     logs.mkdir()
     shown = screen.Screen(console)
@@ -108,10 +111,10 @@ def _file(options: RunLocalOptions, workdir: Workdir, console: Console) -> pathl
     command = [sys.executable, "-m", "pipeline", "kubeflow", "compile", "--output", str(file)]
     command += ["--profile", options.profile, "--gpus", "0"]
     if options.models:
-        command += ["--models", ",".join(options.models)]
+        command += ["--models", options.models]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise NotCompiled((done.stdout + done.stderr).strip())
+        raise WrongCall((done.stdout + done.stderr).strip())
     _say(console, f"compiled {file}")
     return file
 

@@ -8,7 +8,8 @@ from rich.markup import escape
 
 from pipeline.conclusion import WRONG_CALL
 from pipeline.kubeflow.run_local import PIPELINE_ROOT, RunLocalOptions, run_local
-from pipeline.options import WrongCall, model_names
+from pipeline.kubeflow.values import parse_assignments
+from pipeline.wrong_call import WrongCall
 
 S3_ROOT = "s3://mlpipeline/v2/artifacts"
 
@@ -24,32 +25,28 @@ def run_compiled(
     retries: int | None,
     **named: Any,
 ) -> int:
-    """Runs and returns the exit code."""
+    """Runs and returns the exit code.
+
+    Args:
+      named: parameters of the pipeline that have an option of their own.
+    """
     try:
-        given = dict(_pair(text) for text in parameter)
-        names = model_names(models) if models else ()
+        assignments = parse_assignments(parameter)
     except WrongCall as error:
         Console().print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
         return WRONG_CALL
     if named["data"]:
         named["data"] = str(pathlib.Path(named["data"]).resolve())
-    given |= {name: str(value) for name, value in named.items() if value}
+    assignments += [(name, str(value)) for name, value in named.items() if value]
     return run_local(
         RunLocalOptions(
             file=file,
             profile=profile,
-            models=names,
+            models=models,
             workdir=workdir,
-            parameters=given,
+            assignments=assignments,
             pipeline_root=pipeline_root or (S3_ROOT if s3_endpoint else PIPELINE_ROOT),
             s3_endpoint=s3_endpoint,
             retries=retries,
         )
     )
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise WrongCall(f"expected NAME=VALUE at --parameter; got {text!r}")
-    return name, value

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -38,7 +37,8 @@ class Pod:
     """One attempt at a task.
 
     Attributes:
-      mounts: the folder with the launcher's local copies, new for each attempt as in a new pod.
+      mounts: the folder with the launcher's local copies, emptied before and after; the same for
+        each attempt, as in a cluster, so that a task finds again what it kept under these paths.
       log: the file that gets all that the process says.
       on_line: called with each line of it.
     """
@@ -54,6 +54,7 @@ def launch(container: Json, executor_input: Json, bucket: Bucket, pod: Pod) -> d
     Raises:
       TaskFailed: see there; the message says what happened.
     """
+    shutil.rmtree(pod.mounts, ignore_errors=True)
     try:
         _download(executor_input, bucket, pod.mounts)
         _prepare(executor_input, pod.mounts)
@@ -113,7 +114,10 @@ def _execute(command: Sequence[str], env: Sequence[Json], pod: Pod) -> None:
     if program is None:
         raise TaskFailed(f"expected the container's command {command[0]!r} on this machine")
     words: list[str] = []
-    with pod.log.open("a") as log, _process([program, *command[1:]], environment) as process:
+    with (
+        pod.log.open("a", buffering=1) as log,
+        _process([program, *command[1:]], environment) as process,
+    ):
         for line in process.stdout:
             log.write(line)
             pod.on_line(line)
@@ -171,8 +175,3 @@ def _collect(executor_input: Json, bucket: Bucket, mounts: pathlib.Path) -> dict
         files = bucket.upload(pathlib.Path(local_path(uri, str(mounts))), uri)
         outputs[key] = {"uri": uri, "metadata": metadata, "files": files}
     return outputs
-
-
-def new_mounts(folder: pathlib.Path) -> pathlib.Path:
-    """Returns a folder for the mounts of a new pod."""
-    return folder / uuid.uuid4().hex[:12]

@@ -99,8 +99,8 @@ def _attempts(
     policy = compiled.tasks[name].get("retryPolicy", {})
     retries = policy.get("maxRetryCount", 0) if place.retries is None else place.retries
     log = place.logs / f"{name}.log"
+    mounts = place.pods / name
     for left in range(retries, -1, -1):
-        mounts = launcher.new_mounts(place.pods)
         outputs = driver.provision_outputs(compiled, name, run, str(mounts))
         pod = launcher.Pod(mounts, log, on_line)
         try:

@@ -1,0 +1,182 @@
+"""The smoke profile on this machine and through the compiled pipeline, task by task: the same."""
+
+import json
+import math
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from components import versions
+from components.training.dataset import read_split
+
+pytestmark = pytest.mark.slow
+
+PROGRAM = (sys.executable, "-m", "pipeline")
+TEST_IMAGES = 200
+SIGMAS = 4.0
+
+
+def comparison(workdir: pathlib.Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((workdir / "report" / "comparison.json").read_text())
+    return found
+
+
+def states(output: str) -> dict[str, str]:
+    """Returns the state of each task from what the run printed."""
+    lines = (line.split() for line in output.splitlines())
+    return {w[1]: w[0] for w in lines if len(w) > 2 and w[0] in ("done", "cached", "failed")}
+
+
+def program(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PROGRAM, *words], capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The workdir of a local run."""
+    workdir = tmp_path_factory.mktemp("local")
+    done = program("run", "--profile", "smoke", "--models", "sequential", "--workdir", str(workdir))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def pipeline_file(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The smoke profile of two models, compiled."""
+    file = tmp_path_factory.mktemp("compiled") / "smoke.yaml"
+    options = ("--profile", "smoke", "--models", "sequential,vgg16", "--gpus", "0")
+    done = program("kubeflow", "compile", *options, "--output", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return file
+
+
+class Evicted:
+    """Sends SIGTERM to the Trainer as soon as it trains, as an eviction of its pod does."""
+
+    def __init__(self, run: "subprocess.Popen[str]", workdir: pathlib.Path) -> None:
+        self._run, self._workdir = run, workdir
+
+    def wait_and_evict(self) -> None:
+        while self._run.poll() is None:
+            for log in self._workdir.glob("logs/*/Trainer-sequential.log"):
+                if "mnist_tfx.progress: sequential: epoch 1/" in log.read_text():
+                    os.kill(self._trainer(), signal.SIGTERM)
+                    return
+            time.sleep(0.02)
+        raise AssertionError("the run ended before its Trainer began")
+
+    def _trainer(self) -> int:
+        children = psutil.Process(self._run.pid).children()
+        (child,) = (c for c in children if any("trainer.executor" in w for w in c.cmdline()))
+        return child.pid
+
+
+@pytest.fixture(scope="module")
+def through_the_file(
+    pipeline_file: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pathlib.Path, str]:
+    """The workdir of a run of one of the two models whose Trainer was evicted, and its output."""
+    workdir = tmp_path_factory.mktemp("kubeflow")
+    options = ("--models", "sequential", "--workdir", str(workdir))
+    command = [*PROGRAM, "kubeflow", "run-local", str(pipeline_file), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        try:
+            Evicted(run, workdir).wait_and_evict()
+            output, _ = run.communicate(timeout=600)
+        finally:
+            run.kill()
+    assert run.returncode == 0, output
+    return workdir, output
+
+
+def test_the_same_splits(local: pathlib.Path, through_the_file: tuple[pathlib.Path, str]) -> None:
+    workdir, _ = through_the_file
+
+    (there,) = workdir.glob("bucket/**/MnistExampleGen/*/examples")
+    (here,) = (local / "artifacts" / "MnistExampleGen" / "examples").iterdir()
+    for split, count in {"train": 512, "eval": 128, "test": 200}.items():
+        found, expected = (read_split(f"{at}/Split-{split}/*") for at in (there, here))
+        assert len(found.labels) == count
+        np.testing.assert_array_equal(found.images, expected.images)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+    assert comparison(workdir)["data"] == comparison(local)["data"]
+
+
+def test_the_same_search(local: pathlib.Path, through_the_file: tuple[pathlib.Path, str]) -> None:
+    def searched(workdir: pathlib.Path) -> list[tuple[int, float]]:
+        (model,) = comparison(workdir)["models"]
+        return [(t["batch_size"], t["learning_rate"]) for t in model["trials"]]
+
+    assert len(searched(local)) == 2
+    assert searched(through_the_file[0]) == searched(local)
+
+
+def test_models_as_good_as_each_other(
+    local: pathlib.Path, through_the_file: tuple[pathlib.Path, str]
+) -> None:
+    (here,) = comparison(local)["models"]
+    (there,) = comparison(through_the_file[0])["models"]
+    same = ("name", "params", "input_shape", "epochs", "train_images", "eval_images", "status")
+    assert {key: there[key] for key in same} == {key: here[key] for key in same}
+    rate = (here["test_accuracy"] + there["test_accuracy"]) / 2
+    chance = SIGMAS * math.sqrt(2 * rate * (1 - rate) / TEST_IMAGES)
+    assert abs(here["test_accuracy"] - there["test_accuracy"]) <= chance
+    assert rate > 0.5
+
+
+def test_a_blessed_and_pushed_version_in_both(
+    local: pathlib.Path, through_the_file: tuple[pathlib.Path, str]
+) -> None:
+    for workdir in (local, through_the_file[0]):
+        found = comparison(workdir)
+        assert (found["winner"], found["blessed"]) == ("sequential", True)
+        assert versions.versions(workdir / "serving" / "mnist") == [found["pushed_version"]]
+
+
+def test_an_evicted_trainer_goes_on_where_it_stopped(
+    through_the_file: tuple[pathlib.Path, str],
+) -> None:
+    workdir, output = through_the_file
+    assert "stopped by SIGTERM in epoch 1 after" in output.replace("\n", " ")
+    assert "more attempts" in output.replace("\n", " ")
+    (log,) = workdir.glob("logs/*/Trainer-sequential.log")
+    assert log.read_text().count("Starting executor") == 2
+    assert list((workdir / "state" / "training").iterdir()) == []
+
+
+def test_a_model_that_is_left_out_costs_no_time_and_is_in_no_comparison(
+    through_the_file: tuple[pathlib.Path, str],
+) -> None:
+    workdir, output = through_the_file
+    found = comparison(workdir)
+    assert [m["name"] for m in found["models"]] == ["sequential"]
+    left_out = {k: s for k, s in found["node_seconds"].items() if k.endswith("-vgg16")}
+    assert len(left_out) == 4
+    assert max(left_out.values()) < 3
+    assert len(states(output)) == 16
+
+
+def test_another_run_reuses_what_is_done_and_compares_with_what_is_served(
+    pipeline_file: pathlib.Path, through_the_file: tuple[pathlib.Path, str]
+) -> None:
+    """Fewer epochs are another training, of a worse model: the parameter must reach it."""
+    workdir, _ = through_the_file
+    options = ("--models", "sequential", "--epochs", "1", "--images", "64", "--retries", "0")
+    done = program("kubeflow", "run-local", str(pipeline_file), *options, "--workdir", str(workdir))
+    assert done.returncode == 3, done.stdout + done.stderr
+    found = states(done.stdout)
+    cached = {task for task, state in found.items() if state == "cached"}
+    assert cached >= {"MnistExampleGen", "StatisticsGen", "Transform-sequential"}
+    assert found["Trainer-sequential"] == "done"
+    (model,) = comparison(workdir)["models"]
+    assert (model["epochs"], model["train_images"]) == (1, 64)
+    assert "served model" in model["reason"] or "below the floor" in model["reason"]
+    assert len(versions.versions(workdir / "serving" / "mnist")) == 1
