@@ -2,13 +2,14 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test check doctor bench lock clean
+.PHONY: help setup run serve test check kubeflow doctor bench lock clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-BENCHMARKS := training pipeline time_to_accuracy serving
-COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --extra dev \
+BENCHMARKS := training pipeline time_to_accuracy serving kubeflow
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet \
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url
+GPU := --extra gpu --overrides requirements/gpu-overrides.txt
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -36,16 +37,22 @@ check: setup  ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+kubeflow: setup  ## Compile the graph for Kubeflow Pipelines into kubeflow/mnist.yaml
+	@$(BIN)/mnist-tfx kubeflow compile $(ARGS)
+
 doctor: setup  ## Look for what is wrong with this machine or installation
 	@$(BIN)/mnist-tfx doctor $(ARGS)
 
 bench: setup  ## Measure what the README quotes (BENCHMARKS=training for one of them)
 	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py $(ARGS) || exit; done
 
+# The locks of the container image have the versions of the full ones, without what the dev extra brings.
 lock:  ## Write the locks again from pyproject.toml (ARGS=--upgrade for newer versions)
 	@[ -x $(BIN)/uv ] || bash setup.sh
-	$(COMPILE) $(ARGS) -o requirements/cpu.txt
-	$(COMPILE) $(ARGS) --extra gpu --overrides requirements/gpu-overrides.txt -o requirements/gpu.txt
+	$(COMPILE) $(ARGS) --extra dev -o requirements/cpu.txt
+	$(COMPILE) $(ARGS) --extra dev $(GPU) -o requirements/gpu.txt
+	$(COMPILE) --constraints requirements/cpu.txt -o requirements/image-cpu.txt
+	$(COMPILE) $(GPU) --constraints requirements/gpu.txt -o requirements/image-gpu.txt
 
 clean:  ## Remove caches and build leftovers; .venv and runs stay
 	rm -rf build *.egg-info .mypy_cache .pytest_cache .ruff_cache

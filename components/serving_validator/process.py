@@ -17,6 +17,7 @@ ENVIRONMENT = {
     "TF_ENABLE_ONEDNN_OPTS": "1",
     # The trainings before hold the GPU's memory, and its TF32 would round the answers otherwise.
     "CUDA_VISIBLE_DEVICES": "-1",
+    "HOME": "/tmp",  # asked for by TensorFlow; a user that /etc/passwd does not know has none
 }
 PYTHON = (sys.executable, "-P", "-m")
 READY_SECONDS = 180.0
