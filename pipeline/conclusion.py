@@ -15,12 +15,17 @@ PUSHED, FAILED, WRONG_CALL, NOTHING_GOOD = 0, 1, 2, 3
 
 
 def show(
-    console: Console, workdir: Workdir, comparison: Mapping[str, Any], log: pathlib.Path
+    console: Console,
+    workdir: Workdir,
+    comparison: Mapping[str, Any],
+    log: pathlib.Path,
+    elsewhere: str = "",
 ) -> int:
     """Shows what `results.write_comparison` returned; returns the exit code.
 
     Args:
       log: where the libraries' words are.
+      elsewhere: where versions are pushed to, if not to the workdir's folder.
     """
 
     def say(words: str) -> None:
@@ -30,12 +35,16 @@ def show(
     say(f"[bold]{comparison['winner'] or 'No winner'}[/]: {escape(comparison['reason'])}")
     say(f"report:  {workdir.report / results.FILE}")
     if comparison["pushed_version"] is None:
-        say(f"Nothing was pushed; {workdir.serving} is as it was.")
+        say(f"Nothing was pushed; {elsewhere or workdir.serving} is as it was.")
         return NOTHING_GOOD
-    for line in pushes.words_on_serving(workdir, comparison["pushed_version"]):
+    version = comparison["pushed_version"]
+    pushed = [f"pushed:  {elsewhere}/{version}"]
+    for line in pushed if elsewhere else pushes.words_on_serving(workdir, version):
         say(line)
     bin_ = pathlib.Path(sys.executable).parent
     say(f"total:   {comparison['total_seconds']:.1f} s, log {log}")
+    if elsewhere:
+        return PUSHED
     if workdir.metadata.exists():
         say(f"curves:  {bin_ / 'tensorboard'} --logdir {workdir.artifacts}")
     say(f"next:    {bin_ / 'mnist-tfx'} serve --workdir {workdir.root}")

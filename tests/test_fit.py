@@ -275,7 +275,7 @@ def test_a_damaged_checkpoint_is_found_and_the_one_before_is_used(
     how: Callable[[pathlib.Path], None],
     suffix: str,
 ) -> None:
-    damage(state_dir / "epochs", how, f"*-{KILLED_IN_EPOCH - 2}.{suffix}*")
+    damage(state_dir / "newest", how, f"*-{KILLED_IN_EPOCH - 1}.{suffix}*")
     assert_same(fit(job(state_dir)), whole)
     assert epochs_of(reports) == {KILLED_IN_EPOCH - 1, KILLED_IN_EPOCH, EPOCHS}
 
@@ -283,7 +283,7 @@ def test_a_damaged_checkpoint_is_found_and_the_one_before_is_used(
 def test_with_every_checkpoint_damaged_a_training_starts_anew(
     state_dir: pathlib.Path, whole: FitResult, reports: list[TrainingProgress]
 ) -> None:
-    damage(state_dir / "epochs", cut, "*.data*")
+    damage(state_dir / "newest", cut, "*.data*")
     assert_same(fit(job(state_dir)), whole)
     assert epochs_of(reports) == set(range(1, EPOCHS + 1))
 

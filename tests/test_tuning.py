@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -104,12 +105,12 @@ def without_times(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in trial.items() if k != "seconds"} for trial in trials]
 
 
-def kill_in_trial(number: int) -> None:
-    """Kills this process while a trial trains."""
+def signal_in_trial(number: int, name: str) -> None:
+    """Sends this process a signal while a trial trains."""
 
     def kill(record: logging.LogRecord) -> bool:
         if f"trial {number} " in record.progress.what:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.Signals[name])
         return True
 
     LOGGER.setLevel(logging.INFO)
@@ -130,12 +131,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return search(tmp_path_factory.mktemp("whole"))
 
 
+def search_in_a_process(name: str, state_dir: pathlib.Path) -> subprocess.CompletedProcess[str]:
+    """Searches until a signal comes in the second trial."""
+    command = [sys.executable, __file__, name, str(state_dir)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, pathlib.Path]:
     """The folder of a search that was killed in its second trial, and a copy of what was in it."""
     state_dir = tmp_path_factory.mktemp("killed") / "state"
-    command = [sys.executable, __file__, str(state_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = search_in_a_process("SIGKILL", state_dir)
     assert done.returncode == -signal.SIGKILL, done.stderr
     return state_dir, shutil.copytree(state_dir, state_dir.with_name("copy"))
 
@@ -250,6 +256,21 @@ def test_a_killed_search_keeps_the_completed_trials_and_repeats_none(
     assert started() == 2
 
 
+def test_a_search_stops_at_sigterm_and_repeats_only_the_trial_that_it_cut_off(
+    tmp_path: pathlib.Path, whole: list[dict[str, Any]], started: Callable[[], int]
+) -> None:
+    done = search_in_a_process("SIGTERM", tmp_path)
+    assert done.returncode == 1
+    assert re.search(
+        rf"Error: rows trial {KILLED_IN_TRIAL} \(.*\) was stopped by SIGTERM in epoch 1 after "
+        r"\d steps: nothing of this training is saved; "
+        r"completed trials are kept: the same command goes on\n",
+        done.stderr,
+    ), done.stderr
+    assert without_times(search(tmp_path)) == without_times(whole)
+    assert started() == 2
+
+
 def test_a_search_whose_state_is_damaged_starts_anew(
     state_dir: pathlib.Path, whole: list[dict[str, Any]], started: Callable[[], int]
 ) -> None:
@@ -335,5 +356,5 @@ def test_a_search_that_no_batch_size_fits_is_refused(
 
 
 if __name__ == "__main__":
-    kill_in_trial(KILLED_IN_TRIAL)
-    search(pathlib.Path(sys.argv[1]))
+    signal_in_trial(KILLED_IN_TRIAL, sys.argv[1])
+    search(pathlib.Path(sys.argv[2]))

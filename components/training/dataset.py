@@ -84,12 +84,14 @@ def training_batches(
     seed: int,
     first_epoch: int,
     steps: int,
+    first_step: int = 0,
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches (float32 [batch, *input_shape], int64 [batch]).
 
     Args:
       first_epoch: the epoch to begin with; the order of each epoch depends on its number alone.
       steps: batches in an epoch, at most `steps_in_epoch`.
+      first_step: the batch of that epoch to begin with.
     """
     images, labels = tf.constant(digits.images), tf.constant(digits.labels)
 
@@ -100,7 +102,7 @@ def training_batches(
         order = tf.random.experimental.index_shuffle(places, order_seed, len(digits.labels) - 1)
         return transform(tf.gather(images, order)), tf.gather(labels, order)
 
-    numbers = tf.data.Dataset.counter(first_epoch * steps)
+    numbers = tf.data.Dataset.counter(first_epoch * steps + first_step)
     return numbers.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 

@@ -8,15 +8,20 @@ from contextlib import contextmanager
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from components.models.compiling import HParams
 from components.settings import ModelSettings
 from components.training import dataset, devices
 from components.training.checkpoint import Checkpoints
 from components.training.dataset import Digits, Transform
-from components.training.keeper import Keeper, Record
+from components.training.keeper import Keeper
+from components.training.loop import run_epochs
 from components.training.progress import Progress
+from components.training.record import Record
+from components.training.saver import CHECKPOINT_SECONDS, Saver
 from components.training.schedule import learning_rate
+from components.training.stopping import Stop
 
 FEWEST_STEPS_AT_ONCE = 8
 
@@ -31,6 +36,7 @@ class FitJob:
       patience: epochs without improvement before it stops.
       state_dir: folder for checkpoints, or None to keep nothing on disk.
       log_dir: folder for TensorBoard, or None.
+      checkpoint_seconds: time between two checkpoints within an epoch.
     """
 
     what: str
@@ -45,6 +51,7 @@ class FitJob:
     transform: Transform
     state_dir: pathlib.Path | None = None
     log_dir: pathlib.Path | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,43 +69,47 @@ class FitResult:
     images_per_second: float
 
 
-def fit(job: FitJob) -> FitResult:
+def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
     """Trains, going on from a checkpoint where there is one, and returns the best epoch's model.
+
+    Args:
+      stop: obeyed after the steps that are being executed; a call with the same job goes on.
 
     Raises:
       TrainingDiverged: no epoch ended with a finite loss.
+      TrainingStopped: `stop` asked for it.
     """
     keras.utils.set_random_seed(job.model.seed)
     steps = dataset.steps_in_epoch(len(job.train.labels), job.batch_size)
     model, steps = _compiled(job, steps)
     checkpoints = Checkpoints(job.state_dir, model) if job.state_dir else None
-    record = Record(**((checkpoints and checkpoints.restore_epoch()) or {}))
-    keeper = Keeper(record, job.eval_, job.transform, job.patience, checkpoints)
+    state = checkpoints.restore() if checkpoints else None
+    record = Record.from_state(state) if state else Record()
+    saver = Saver(record, checkpoints, stop or Stop(), job.checkpoint_seconds)
+    keeper = Keeper(record, job.eval_, job.transform, job.patience, saver)
     keeper.set_model(model)
     if record.next_epoch < job.epochs and not (record.history and record.is_stale(job.patience)):
         _run(job, model, keeper, steps)
     keeper.restore_best()
+    saver.raise_if_asked()
     images = len(record.history) * steps * job.batch_size
     rate = images / max(record.train_seconds, 1e-9)
     return FitResult(model, record, keeper.best_probabilities, rate)
 
 
 def _run(job: FitJob, model: keras.Model, keeper: Keeper, steps: int) -> None:
-    first = keeper.record.next_epoch
-    batches = dataset.training_batches(
-        job.train, job.batch_size, job.transform, job.model.seed, first, steps
-    )
-    callbacks = [keeper, Progress(job.what, job.epochs, steps, job.batch_size)]
+    record, seed = keeper.record, job.model.seed
+
+    def batches(epoch: int, step: int) -> tf.data.Dataset:
+        return dataset.training_batches(
+            job.train, job.batch_size, job.transform, seed, epoch, steps, step
+        )
+
+    progress = Progress(job.what, job.epochs, steps, job.batch_size, record.part.steps)
+    callbacks = [keeper, progress]
     if job.log_dir:
         callbacks.append(keras.callbacks.TensorBoard(str(job.log_dir), write_graph=False))
-    model.fit(
-        batches,
-        epochs=job.epochs,
-        initial_epoch=first,
-        steps_per_epoch=steps,
-        callbacks=callbacks,
-        verbose=0,
-    )
+    run_epochs(model, batches, callbacks, record, job.epochs, steps)
 
 
 def _compiled(job: FitJob, steps: int) -> tuple[keras.Model, int]:

@@ -40,12 +40,14 @@ class TrainingProgress:
 class Progress(keras.callbacks.Callback):
     """Logs a `TrainingProgress` at most once a second and at the end of each epoch."""
 
-    def __init__(self, what: str, epochs: int, steps: int, batch_size: int) -> None:
-        """Takes the steps of one epoch."""
+    def __init__(
+        self, what: str, epochs: int, steps: int, batch_size: int, before: int = 0
+    ) -> None:
+        """Takes the steps of one epoch, and how many of the first were taken before a kill."""
         super().__init__()
         self._what, self._epochs, self._steps, self._batch = what, epochs, steps, batch_size
         self._epoch = self._reported = self._busy = self._begun = 0.0
-        self._done_here = 0
+        self._before, self._done_here = before, 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the clock of an epoch."""
@@ -54,16 +56,20 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Reports unless it did so within the last second, or this is not an epoch's end."""
         now = time.perf_counter()
-        last = batch + 1 >= self._steps
+        last = self._before + batch + 1 >= self._steps
         if last or now - self._reported >= SECONDS_BETWEEN_REPORTS:
             self._report(batch + 1, self._busy + now - self._begun, logs or {})
             self._reported = now
         if last:
             self._busy += now - self._begun
-            self._done_here += self._steps
+            self._done_here += batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """From now on every epoch has all of its steps here."""
+        self._before = 0
 
     def _report(self, steps: int, seconds: float, logs: dict[str, Any]) -> None:
-        done = (int(self._epoch) * self._steps + steps) * self._batch
+        done = (int(self._epoch) * self._steps + self._before + steps) * self._batch
         total = self._epochs * self._steps * self._batch
         rate = (self._done_here + steps) * self._batch / max(seconds, 1e-9)
         state = TrainingProgress(

@@ -14,18 +14,24 @@ from components.settings import TrainSettings, to_config
 from components.training import dataset, precision
 from components.training.export import export, float32_copy, transform_of
 from components.training.fit import FitJob, FitResult, fit
+from components.training.stopping import stoppable
 
 TRAINING_FILE = "training.json"
 PREDICTIONS_FILE = "eval_predictions.npz"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains one model and writes its SavedModel and its run folder."""
+    """Trains one model and writes its SavedModel and its run folder.
+
+    Raises:
+      TrainingStopped: SIGTERM came; the same call goes on from there.
+    """
     settings = TrainSettings.from_config(fn_args.custom_config)
     output = tft.TFTransformOutput(fn_args.transform_output)
     state_dir = state_folder(settings, fn_args.hyperparameters, fn_args.train_files)
     job = _job(settings, fn_args, output, state_dir)
-    result = fit(job)
+    with stoppable() as stop:
+        result = fit(job, stop)
     export(float32_copy(result.model, settings.model), output, fn_args.serving_model_dir)
     write_results(pathlib.Path(fn_args.model_run_dir), settings, job, result)
     shutil.rmtree(state_dir, ignore_errors=True)

@@ -1,5 +1,7 @@
 """Accuracy and loss of predictions, and the predictions themselves, without Keras' own loops."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,15 +11,28 @@ from components.training.dataset import Transform, prediction_batches
 SMALLEST_PROBABILITY = 1e-7  # as Keras clips a cross-entropy
 
 
-def predict(model: keras.Model, images: np.ndarray, transform: Transform) -> np.ndarray:
-    """Returns probabilities float32 [n, classes] for images uint8 [n, 28, 28]."""
+def predict(
+    model: keras.Model,
+    images: np.ndarray,
+    transform: Transform,
+    before_each: Callable[[], None] | None = None,
+) -> np.ndarray:
+    """Returns probabilities float32 [n, classes] for images uint8 [n, 28, 28].
+
+    Args:
+      before_each: called before each batch; it ends all by raising.
+    """
 
     @tf.function(reduce_retracing=True)
     def forward(pixels: tf.Tensor) -> tf.Tensor:
         return model(pixels, training=False)
 
-    batches = prediction_batches(images, transform)
-    return np.concatenate([forward(pixels).numpy() for pixels in batches])
+    answers = []
+    for pixels in prediction_batches(images, transform):
+        if before_each:
+            before_each()
+        answers.append(forward(pixels).numpy())
+    return np.concatenate(answers)
 
 
 def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:

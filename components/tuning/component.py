@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import keras_tuner
@@ -42,6 +43,7 @@ class Executor(executor.Executor):
         executor.write_best_hyperparameters(tuner, output_dict)
         folder = pathlib.Path(artifact_utils.get_single_uri(output_dict["tuner_results"]))
         (folder / executor._DEFAULT_TUNER_RESULTS_FILE_NAME).write_text(json.dumps(trials))
+        shutil.rmtree(tuner.project_dir, ignore_errors=True)  # as large as the models, on a volume
 
 
 class RecordingTuner(component.Tuner):

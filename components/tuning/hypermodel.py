@@ -8,6 +8,7 @@ import keras_tuner
 
 from components.training.fit import FitJob, fit
 from components.training.keeper import TrainingDiverged
+from components.training.stopping import TrainingStopped, stoppable
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
@@ -48,6 +49,7 @@ class BatchAndRate(keras_tuner.HyperModel):
 
         Raises:
           FailedTrialError: the training diverged; the search goes on with the next trial.
+          FatalRuntimeError: SIGTERM came; KerasTuner lets no other error end a search.
         """
         self._started += 1
         values = self.declare(hp)
@@ -56,9 +58,14 @@ class BatchAndRate(keras_tuner.HyperModel):
             self._job, what=f"{what}rate {values['learning_rate']:.2g})", **values
         )
         try:
-            record = fit(job).record
+            with stoppable() as stop:
+                record = fit(job, stop).record
         except TrainingDiverged as error:
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
+        except TrainingStopped as error:
+            raise keras_tuner.errors.FatalRuntimeError(
+                f"{job.what} was {error}; completed trials are kept: the same command goes on"
+            ) from error
         best = record.history[record.best_epoch]
         return {
             "val_accuracy": best["val_accuracy"],

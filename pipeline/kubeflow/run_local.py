@@ -91,16 +91,18 @@ def _run_locked(options: RunLocalOptions, workdir: Workdir, console: Console) ->
     logs = workdir.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
     logs.mkdir()
     shown = screen.Screen(console)
-    place = _place(options, workdir, logs)
+    kept = _place(options, workdir, logs)
     try:
         with shown.listening():
-            done = execute(found, run, place, shown.on_node, _relay(shown, console))
+            done = execute(found, run, kept, shown.on_node, _relay(shown, console))
     except NodeFailed as error:
         _say(console, f"[red]{escape(str(error))}[/]")
         _say(console, "Nothing was pushed by this run; what is done is kept for the next one.")
         return FAILED
-    whole = _report(workdir, found, done, place.bucket, shown.seconds, begun)
-    return conclusion.show(console, workdir, whole, logs)
+    whole = _report(workdir, found, done, kept.bucket, shown.seconds, begun)
+    place = values[PUSH_DESTINATION.name]
+    elsewhere = "" if place == str(workdir.serving) else place
+    return conclusion.show(console, workdir, whole, logs, elsewhere)
 
 
 def _file(options: RunLocalOptions, workdir: Workdir, console: Console) -> pathlib.Path:
