@@ -7,10 +7,15 @@ import sys
 import click
 
 from pipeline.kubeflow.commands import kubeflow
-from pipeline.options_of_commands import PROFILES, models_option, workdir_option
+from pipeline.options_of_commands import (
+    PROFILES,
+    beam_args_argument,
+    models_option,
+    precision_option,
+    workdir_option,
+)
 from pipeline.serving_commands import COMMANDS
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 ENVIRONMENT = {
     # tensorflow_transform turns Keras 2 on where this is unset, by the order of imports.
     "TF_USE_LEGACY_KERAS": "0",
@@ -37,9 +42,9 @@ def main() -> None:
     help="Folder with the four IDX files, or an .npz; default: the MNIST that is installed.",
 )
 @click.option("--dag-runner", type=click.Choice(("local", "beam")), default="local")
-@click.option("--precision", type=click.Choice(PRECISIONS), help="Default: what is fastest here.")
+@precision_option
 @click.option("--no-tune", is_flag=True, help="Use the hyperparameters that were found before.")
-@click.argument("beam_args", nargs=-1, type=click.UNPROCESSED, metavar="[-- BEAM ARGS]")
+@beam_args_argument
 def run(**options: object) -> None:
     """Run the pipeline.
 

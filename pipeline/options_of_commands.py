@@ -6,6 +6,7 @@ import click
 
 WORKDIR = "runs/mnist"
 PROFILES = ("smoke", "laptop", "paper", "gpu")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 workdir_option = click.option(
     "--workdir",
@@ -17,4 +18,11 @@ workdir_option = click.option(
 
 models_option = click.option(
     "--models", help="Names with commas between; default: sequential,alexnet,vgg16."
+)
+
+precision_option = click.option(
+    "--precision", type=click.Choice(PRECISIONS), help="Default: what is fastest there."
+)
+beam_args_argument = click.argument(
+    "beam_args", nargs=-1, type=click.UNPROCESSED, metavar="[-- BEAM ARGS]"
 )

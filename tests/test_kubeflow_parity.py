@@ -86,7 +86,7 @@ def through_the_file(
     """The workdir of a run of one of the two models whose Trainer was evicted, and its output."""
     workdir = tmp_path_factory.mktemp("kubeflow")
     options = ("--models", "sequential", "--workdir", str(workdir))
-    command = [*PROGRAM, "kubeflow", "run-local", str(pipeline_file), *options]
+    command = [*PROGRAM, "kubeflow", "run-local", "--file", str(pipeline_file), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         try:
             Evicted(run, workdir).wait_and_evict()
@@ -170,7 +170,9 @@ def test_another_run_reuses_what_is_done_and_compares_with_what_is_served(
     """Fewer epochs are another training, of a worse model: the parameter must reach it."""
     workdir, _ = through_the_file
     options = ("--models", "sequential", "--epochs", "1", "--images", "64", "--retries", "0")
-    done = program("kubeflow", "run-local", str(pipeline_file), *options, "--workdir", str(workdir))
+    done = program(
+        "kubeflow", "run-local", "--file", str(pipeline_file), *options, "--workdir", str(workdir)
+    )
     assert done.returncode == 3, done.stdout + done.stderr
     found = states(done.stdout)
     cached = {task for task, state in found.items() if state == "cached"}

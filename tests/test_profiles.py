@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from components.models import DEFAULT_MODELS, REGISTRY
-from pipeline import cli
+from pipeline import options_of_commands
 from pipeline.plan import ModelSpeed, cost
 from pipeline.profiles import ALL, GPU, LAPTOP, PAPER, PROFILES, SMOKE, Profile
 
@@ -14,7 +14,7 @@ EVERY = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 
 
 def test_the_command_line_offers_every_profile_by_its_name() -> None:
-    assert tuple(PROFILES) == cli.PROFILES == ("smoke", "laptop", "paper", "gpu")
+    assert tuple(PROFILES) == options_of_commands.PROFILES == ("smoke", "laptop", "paper", "gpu")
     assert all(profile.name == name for name, profile in PROFILES.items())
 
 

@@ -6,7 +6,12 @@ import sys
 import click
 
 from pipeline.kubeflow.submit_command import submit
-from pipeline.options_of_commands import PROFILES, models_option
+from pipeline.options_of_commands import (
+    PROFILES,
+    beam_args_argument,
+    models_option,
+    precision_option,
+)
 
 WORKDIR = "runs/kubeflow"
 
@@ -19,6 +24,7 @@ def kubeflow() -> None:
 @kubeflow.command()
 @click.option("--profile", type=click.Choice(PROFILES), default="gpu", show_default=True)
 @models_option
+@precision_option
 @click.option("--image", default="", help="Of every task; default: mnist-tfx:<version>.")
 @click.option("--gpus", default=1, show_default=True, help="Of each Tuner and Trainer; 0: none.")
 @click.option("--gpu-type", default="nvidia.com/gpu", show_default=True, help="Its resource name.")
@@ -37,7 +43,7 @@ def kubeflow() -> None:
     default="kubeflow/mnist.yaml",
     show_default=True,
 )
-@click.argument("beam_args", nargs=-1, type=click.UNPROCESSED, metavar="[-- BEAM ARGS]")
+@beam_args_argument
 def compile(**options: object) -> None:
     """Write the pipeline for Kubeflow Pipelines v2."""
     from pipeline.kubeflow.compile_command import compile_to_file
@@ -46,9 +52,14 @@ def compile(**options: object) -> None:
 
 
 @kubeflow.command("run-local")
-@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=pathlib.Path))
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=pathlib.Path),
+    help="A compiled pipeline; without it, one is compiled first.",
+)
 @click.option("--profile", type=click.Choice(PROFILES), default="smoke", show_default=True)
 @models_option
+@precision_option
 @click.option(
     "--workdir",
     default=WORKDIR,
@@ -64,10 +75,11 @@ def compile(**options: object) -> None:
 @click.option("--s3-endpoint", default="", help="URL of an S3 server in place of a folder.")
 @click.option("--pipeline-root", default="", help="minio://, s3:// or gs:// and a bucket.")
 @click.option("--retries", type=click.IntRange(0), help="Of a task; default: the pipeline's own.")
+@beam_args_argument
 def run_local(**options: object) -> None:
     """Execute a compiled pipeline on this machine, task by task, as Kubeflow would.
 
-    Without FILE it is compiled first, for the profile and the models that are named.
+    Without --file it is compiled first: profile, precision and Beam's arguments are of that.
     """
     from pipeline.kubeflow.run_local_command import run_compiled
 

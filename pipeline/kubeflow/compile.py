@@ -47,6 +47,7 @@ class CompileOptions:
 
     Attributes:
       image: of every task.
+      precision: in place of the profile's, or None.
       claim: the PersistentVolumeClaim that is mounted at `layout.MOUNT`.
       s3_endpoint: URL of the S3 server that versions are pushed to, where they are.
       s3_secret: the Secret with its `accesskey` and `secretkey`, or empty.
@@ -57,6 +58,7 @@ class CompileOptions:
     models: tuple[str, ...]
     image: str
     gpus: resources.Gpus
+    precision: str | None = None
     claim: str = layout.CLAIM
     s3_endpoint: str = ""
     s3_secret: str = ""
@@ -124,15 +126,14 @@ def graph_settings(options: CompileOptions) -> graph.GraphSettings:
     workdir = Workdir(pathlib.Path(layout.MOUNT))
     raw = data.load("")
     images = {name: len(labels) for name, (_, labels) in _splits(raw, profile).items()}
+    plan = largest(profile, options.models, options.precision or profile.precision)
     return graph.GraphSettings(
         workdir=workdir,
         data="",
         sha256="",
         images=profile.images,
         test_images=images["test"],
-        models=model_nodes(
-            profile, largest(profile, options.models), options.models, workdir, None
-        ),
+        models=model_nodes(profile, plan, options.models, workdir, None),
         accuracy_floor=profile.accuracy_floor,
         served_state="",
         pinned="",
@@ -141,10 +142,10 @@ def graph_settings(options: CompileOptions) -> graph.GraphSettings:
     )
 
 
-def largest(profile: Profile, models: Sequence[str]) -> Plan:
+def largest(profile: Profile, models: Sequence[str], precision: str) -> Plan:
     """Returns the plan without a time budget: nothing is known of the machine."""
     rungs = {name: profile.of(name).rungs[0] for name in models}
-    return Plan({n: ModelPlan(rung, profile.precision, 0.0) for n, rung in rungs.items()}, None)
+    return Plan({n: ModelPlan(rung, precision, 0.0) for n, rung in rungs.items()}, None)
 
 
 def _splits(raw: data.RawData, profile: Profile) -> Mapping[str, Any]:

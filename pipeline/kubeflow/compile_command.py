@@ -13,6 +13,7 @@ from pipeline.wrong_call import WrongCall
 def compile_to_file(
     profile: str,
     models: str | None,
+    precision: str | None,
     image: str,
     gpus: int,
     gpu_type: str,
@@ -34,6 +35,7 @@ def compile_to_file(
         options = compiler.CompileOptions(
             profile=profile,
             models=names,
+            precision=precision,
             image=image or compiler.default_image(),
             gpus=Gpus(gpu_type, gpus),
             claim=claim,

@@ -40,7 +40,7 @@ class RunLocalOptions:
     """What the user asked for.
 
     Attributes:
-      file: the compiled pipeline, or None to compile one for `profile` and `models` first.
+      file: the compiled pipeline, or None to compile one first, as the next options say.
       models: names with commas between, or None for all.
       assignments: names and values of parameters; see `pipeline.kubeflow.parameters`.
       s3_endpoint: URL of an S3 server that is the bucket, or empty for a folder of the workdir.
@@ -49,6 +49,8 @@ class RunLocalOptions:
 
     file: pathlib.Path | None
     profile: str
+    precision: str | None
+    beam_args: tuple[str, ...]
     models: str | None
     workdir: pathlib.Path
     assignments: Sequence[tuple[str, str]]
@@ -112,8 +114,10 @@ def _file(options: RunLocalOptions, workdir: Workdir, console: Console) -> pathl
     file = workdir.root / "pipeline.yaml"
     command = [sys.executable, "-m", "pipeline", "kubeflow", "compile", "--output", str(file)]
     command += ["--profile", options.profile, "--gpus", "0"]
-    if options.models:
-        command += ["--models", options.models]
+    for name in ("models", "precision"):
+        if getattr(options, name):
+            command += [f"--{name}", getattr(options, name)]
+    command += ["--", *options.beam_args]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise WrongCall((done.stdout + done.stderr).strip())

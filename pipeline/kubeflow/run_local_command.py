@@ -18,11 +18,13 @@ def run_compiled(
     file: pathlib.Path | None,
     profile: str,
     models: str | None,
+    precision: str | None,
     workdir: pathlib.Path,
     parameter: tuple[str, ...],
     s3_endpoint: str,
     pipeline_root: str,
     retries: int | None,
+    beam_args: tuple[str, ...],
     **named: Any,
 ) -> int:
     """Runs and returns the exit code.
@@ -42,6 +44,8 @@ def run_compiled(
         RunLocalOptions(
             file=file,
             profile=profile,
+            precision=precision,
+            beam_args=beam_args,
             models=models,
             workdir=workdir,
             assignments=assignments,
