@@ -1,0 +1,1 @@
+"""How the chosen model behaves on digits that were changed in known ways."""
