@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -132,6 +133,7 @@ class Local:
         self.folder = folder
         self.bucket = bucket or FolderBucket(folder / "bucket")
         self.root = ROOT_URI
+        self.at_once = 1
         self.events: list[NodeEvent] = []
         self.lines: list[str] = []
 
@@ -143,6 +145,7 @@ class Local:
             Executions(self.folder / "executions.json"),
             self.folder / "pods",
             self.folder / "logs",
+            self.at_once,
             retries,
         )
         self.events.clear()
@@ -171,6 +174,30 @@ def test_a_task_runs_after_what_it_depends_on(local: Local) -> None:
     assert [*done] == ["make", "a-use"]
     assert local.text(done["a-use"], "used", "twice") == "abab"
     assert local.states == {"make": "done", "a-use": "done"}
+
+
+MEET = """
+import pathlib, sys, time
+here, there = map(pathlib.Path, sys.argv[1:])
+here.touch()
+end = time.monotonic() + 20
+while not there.exists():
+    assert time.monotonic() < end, "the other one does not run"
+    time.sleep(0.01)
+"""
+
+
+def test_tasks_that_do_not_need_each_other_run_at_the_same_time(local: Local) -> None:
+    spec = two_tasks()
+    marks = [str(local.folder / name) for name in ("one", "other")]
+    executors = spec["deploymentSpec"]["executors"]
+    executors["make_executor"] = container(MEET, *marks)
+    executors["a-use_executor"] = container(MEET, *reversed(marks))
+    use = spec["root"]["dag"]["tasks"]["a-use"]
+    use["dependentTasks"], use["inputs"]["artifacts"] = [], {}
+    local.at_once = 2
+    assert sorted(local.run(spec, retries=0)) == ["a-use", "make"]
+    assert [event.state for event in local.events] == ["running", "running", "done", "done"]
 
 
 def test_places_are_as_the_driver_makes_them(local: Local) -> None:
@@ -427,7 +454,7 @@ def test_a_task_ends_with_the_run(tmp_path: pathlib.Path, number: int, gently: b
 
 
 def children_of(pid: int) -> list[int]:
-    return [int(n) for n in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [child.pid for child in psutil.Process(pid).children()]
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float = 20) -> None:

@@ -74,6 +74,9 @@ def compile(**options: object) -> None:
 @click.option("-P", "--parameter", multiple=True, metavar="NAME=VALUE", help="Any parameter.")
 @click.option("--s3-endpoint", default="", help="URL of an S3 server in place of a folder.")
 @click.option("--pipeline-root", default="", help="minio://, s3:// or gs:// and a bucket.")
+@click.option(
+    "--at-once", type=click.IntRange(1), default=2, show_default=True, help="Tasks at a time."
+)
 @click.option("--retries", type=click.IntRange(0), help="Of a task; default: the pipeline's own.")
 @beam_args_argument
 def run_local(**options: object) -> None:

@@ -44,6 +44,7 @@ class RunLocalOptions:
       models: names with commas between, or None for all.
       assignments: names and values of parameters; see `pipeline.kubeflow.parameters`.
       s3_endpoint: URL of an S3 server that is the bucket, or empty for a folder of the workdir.
+      at_once: how many tasks may run at a time.
       retries: most retries of a task, or None for as many as the pipeline says.
     """
 
@@ -56,6 +57,7 @@ class RunLocalOptions:
     assignments: Sequence[tuple[str, str]]
     pipeline_root: str = PIPELINE_ROOT
     s3_endpoint: str = ""
+    at_once: int = 1
     retries: int | None = None
 
 
@@ -99,7 +101,7 @@ def _run_locked(options: RunLocalOptions, workdir: Workdir, console: Console) ->
             done = execute(found, run, kept, shown.on_node, _relay(shown, console))
     except NodeFailed as error:
         _say(console, f"[red]{escape(str(error))}[/]")
-        _say(console, "Nothing was pushed by this run; what is done is kept for the next one.")
+        _say(console, conclusion.after_failure(error.node))
         return FAILED
     whole = _report(workdir, found, done, kept.bucket, shown.seconds, begun)
     place = values[PUSH_DESTINATION.name]
@@ -132,7 +134,8 @@ def _place(options: RunLocalOptions, workdir: Workdir, logs: pathlib.Path) -> Pl
         else buckets.FolderBucket(workdir.root / "bucket")
     )
     executions = Executions(workdir.root / "executions.json")
-    return Place(bucket, executions, workdir.root / "pods", logs, options.retries)
+    pods = workdir.root / "pods"
+    return Place(bucket, executions, pods, logs, options.at_once, options.retries)
 
 
 def _report(
@@ -143,7 +146,7 @@ def _report(
     seconds: Mapping[str, float],
     begun: float,
 ) -> dict[str, Any]:
-    """Writes `comparison.json` as a local run does, from what lies in the bucket."""
+    """Writes comparison and report as a local run does, from what lies in the bucket."""
     examples = done["MnistExampleGen"].outputs["examples"].metadata
     facts = {
         "profile": found.profile,
@@ -156,9 +159,10 @@ def _report(
     }
     pushed = done["VersionPusher"].outputs["pushed_model"].metadata.get("pushed_version")
     with tempfile.TemporaryDirectory() as folder:
-        selected = pathlib.Path(folder)
+        selected, report = pathlib.Path(folder, "selected"), pathlib.Path(folder, "report")
         bucket.download(done["ModelSelector"].outputs["comparison"].uri, selected)
-        return results.write_comparison(workdir, facts, selected, pushed)
+        bucket.download(done["Report"].outputs["report"].uri, report)
+        return results.write_results(workdir, facts, results.Found(selected, pushed, report))
 
 
 def _relay(shown: screen.Screen, console: Console) -> Any:

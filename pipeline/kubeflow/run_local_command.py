@@ -23,6 +23,7 @@ def run_compiled(
     parameter: tuple[str, ...],
     s3_endpoint: str,
     pipeline_root: str,
+    at_once: int,
     retries: int | None,
     beam_args: tuple[str, ...],
     **named: Any,
@@ -51,6 +52,7 @@ def run_compiled(
             assignments=assignments,
             pipeline_root=pipeline_root or (S3_ROOT if s3_endpoint else PIPELINE_ROOT),
             s3_endpoint=s3_endpoint,
+            at_once=at_once,
             retries=retries,
         )
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,13 +49,14 @@ class Executions:
 
     def __init__(self, file: pathlib.Path) -> None:
         """Takes the file, which need not exist."""
-        self._file = file
+        self._file, self._lock = file, threading.Lock()
         self._found: list[Execution] = [_execution(e) for e in _read(file)]
 
     def cached(self, fingerprint: str) -> Execution | None:
         """Returns the newest execution with a fingerprint."""
-        same = (e for e in reversed(self._found) if e.fingerprint == fingerprint)
-        return next(same, None) if fingerprint else None
+        with self._lock:
+            same = (e for e in reversed(self._found) if e.fingerprint == fingerprint)
+            return next(same, None) if fingerprint else None
 
     def record(self, task: str, fingerprint: str, outputs: Mapping[str, Json]) -> Execution:
         """Keeps a completed task.
@@ -66,14 +68,15 @@ class Executions:
         Raises:
           Unrecordable: a metadata value is null or of an unknown type.
         """
-        number = sum(len(e.outputs) for e in self._found)
-        artifacts = {
-            key: Artifact(str(number + i), v["uri"], _recorded(v["metadata"], task), v["files"])
-            for i, (key, v) in enumerate(outputs.items(), start=1)
-        }
-        made = Execution(task, fingerprint, artifacts)
-        self._found.append(made)
-        write_json(self._file, [dataclasses.asdict(e) for e in self._found])
+        with self._lock:
+            number = sum(len(e.outputs) for e in self._found)
+            artifacts = {
+                key: Artifact(str(number + i), v["uri"], _recorded(v["metadata"], task), v["files"])
+                for i, (key, v) in enumerate(outputs.items(), start=1)
+            }
+            made = Execution(task, fingerprint, artifacts)
+            self._found.append(made)
+            write_json(self._file, [dataclasses.asdict(e) for e in self._found])
         return made
 
 

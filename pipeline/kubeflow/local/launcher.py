@@ -3,27 +3,23 @@
 Source: KFP's backend/src/v2/component/launcher_v2.go (`executeV2`, `getPlaceholders`).
 """
 
-import ctypes
 import dataclasses
 import json
 import os
 import pathlib
 import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline.kubeflow.executor_input import artifacts, local_path
 from pipeline.kubeflow.local.buckets import Bucket, BucketError
+from pipeline.kubeflow.local.processes import Processes
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]  # stands for the image's working directory
 MOUNTS = "MNIST_TFX_MOUNTS"
-GRACE_SECONDS = 30.0  # Kubernetes' own default between SIGTERM and SIGKILL
 LAST_WORDS = 5
-SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 Json = dict[str, Any]
 
@@ -41,11 +37,13 @@ class Pod:
         each attempt, as in a cluster, so that a task finds again what it kept under these paths.
       log: the file that gets all that the process says.
       on_line: called with each line of it.
+      processes: start it.
     """
 
     mounts: pathlib.Path
     log: pathlib.Path
     on_line: Callable[[str], None]
+    processes: Processes
 
 
 def launch(container: Json, executor_input: Json, bucket: Bucket, pod: Pod) -> dict[str, Json]:
@@ -116,7 +114,7 @@ def _execute(command: Sequence[str], env: Sequence[Json], pod: Pod) -> None:
     words: list[str] = []
     with (
         pod.log.open("a", buffering=1) as log,
-        _process([program, *command[1:]], environment) as process,
+        pod.processes.started([program, *command[1:]], ROOT, environment) as process,
     ):
         for line in process.stdout:
             log.write(line)
@@ -124,35 +122,6 @@ def _execute(command: Sequence[str], env: Sequence[Json], pod: Pod) -> None:
             words = [*words, line.strip()][-LAST_WORDS:]
     if process.returncode:
         raise TaskFailed(f"{_ending(process.returncode, words)}; its log: {pod.log}")
-
-
-@contextmanager
-def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[Any]:
-    """Starts a process that ends with us: gently if we are stopped, at once if we are killed."""
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        preexec_fn=_die_with_parent,
-    ) as process:
-        try:
-            yield process
-            process.wait()
-        except BaseException:
-            process.terminate()
-            try:
-                process.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            raise
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _ending(code: int, words: Sequence[str]) -> str:

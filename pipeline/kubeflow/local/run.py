@@ -1,9 +1,11 @@
-"""Executes the tasks of a compiled pipeline one after another and tells a listener of each."""
+"""Executes the tasks of a compiled pipeline, each as soon as it can, and tells of each."""
 
 import dataclasses
 import pathlib
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from graphlib import TopologicalSorter
 from typing import Any
 
 from pipeline.events import Listener, NodeEvent, NodeFailed, State
@@ -11,6 +13,7 @@ from pipeline.kubeflow.compiled import Compiled
 from pipeline.kubeflow.local import driver, launcher
 from pipeline.kubeflow.local.buckets import Bucket
 from pipeline.kubeflow.local.executions import Execution, Executions, Unrecordable
+from pipeline.kubeflow.local.processes import Processes
 
 LONGEST_WAIT = 1.0  # seconds; Kubeflow waits as the retry policy says
 Json = dict[str, Any]
@@ -21,8 +24,9 @@ class Place:
     """Where a run keeps what.
 
     Attributes:
-      pods: folder for the local copies of the task that runs.
+      pods: folder for the local copies of the tasks that run.
       logs: folder for one log a task.
+      at_once: how many tasks may run at a time.
       retries: most retries of a task, or None for as many as the pipeline says.
     """
 
@@ -30,7 +34,9 @@ class Place:
     executions: Executions
     pods: pathlib.Path
     logs: pathlib.Path
+    at_once: int = 1
     retries: int | None = None
+    processes: Processes = dataclasses.field(default_factory=Processes)
 
 
 def execute(
@@ -40,29 +46,63 @@ def execute(
     listener: Listener,
     on_line: Callable[[str], None],
 ) -> dict[str, Execution]:
-    """Runs every task in topological order and returns what each made.
+    """Runs every task as soon as those that it depends on are done; returns what each made.
 
     Args:
-      on_line: called with each line that a task's process says.
+      listener: called when a task begins and ends, `on_line` with each line that its process says;
+        from several threads.
 
     Raises:
-      NodeFailed: the first task that failed at every attempt; those after it did not run.
+      NodeFailed: the first task that failed at every attempt. Those that run meanwhile end, and are
+        kept; no other is started.
     """
     done: dict[str, Execution] = {}
-    for name in compiled.tasks:
-        begun = time.monotonic()
-        listener(NodeEvent(name, "running"))
+
+    def run_task(name: str) -> Execution:
+        return _told(compiled, name, run, place, done, listener, on_line)
+
+    order = TopologicalSorter({n: t.get("dependentTasks", []) for n, t in compiled.tasks.items()})
+    order.prepare()
+    running: dict[Future[Execution], str] = {}
+    with ThreadPoolExecutor(place.at_once) as threads:
         try:
-            execution, cached = _task(compiled, name, run, place, done, on_line)
-        except (driver.Unresolved, launcher.TaskFailed, Unrecordable) as error:
-            seconds = time.monotonic() - begun
-            listener(NodeEvent(name, "failed", seconds, error=str(error)))
-            raise NodeFailed(name, error) from error
-        done[name] = execution
-        outputs = {key: artifact.uri for key, artifact in execution.outputs.items()}
-        state: State = "cached" if cached else "done"
-        listener(NodeEvent(name, state, time.monotonic() - begun, outputs))
+            while order.is_active():
+                running |= {threads.submit(run_task, n): n for n in sorted(order.get_ready())}
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
+                    done[name] = future.result()
+                    order.done(name)
+        except NodeFailed:
+            threads.shutdown(cancel_futures=True)
+            raise
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            place.processes.stop()
+            raise
     return done
+
+
+def _told(
+    compiled: Compiled,
+    name: str,
+    run: driver.Run,
+    place: Place,
+    done: Mapping[str, Execution],
+    listener: Listener,
+    on_line: Callable[[str], None],
+) -> Execution:
+    """Runs one task and tells the listener."""
+    begun = time.monotonic()
+    listener(NodeEvent(name, "running"))
+    try:
+        execution, cached = _task(compiled, name, run, place, done, on_line)
+    except (driver.Unresolved, launcher.TaskFailed, Unrecordable) as error:
+        listener(NodeEvent(name, "failed", time.monotonic() - begun, error=str(error)))
+        raise NodeFailed(name, error) from error
+    outputs = {key: artifact.uri for key, artifact in execution.outputs.items()}
+    state: State = "cached" if cached else "done"
+    listener(NodeEvent(name, state, time.monotonic() - begun, outputs))
+    return execution
 
 
 def _task(
@@ -102,7 +142,7 @@ def _attempts(
     mounts = place.pods / name
     for left in range(retries, -1, -1):
         outputs = driver.provision_outputs(compiled, name, run, str(mounts))
-        pod = launcher.Pod(mounts, log, on_line)
+        pod = launcher.Pod(mounts, log, on_line, place.processes)
         try:
             return launcher.launch(
                 compiled.container(compiled.tasks[name]),
