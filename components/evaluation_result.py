@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluator import ACCURACY, CANDIDATE, LOSS
+from components.evaluator import ACCURACY, CANDIDATE, COUNT, LOSS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,21 +16,32 @@ class Evaluation:
     loss: float
     accuracy_by_digit: dict[str, float]
     failures: list[str]
+    images: int
+    images_by_digit: dict[str, int]
 
 
 def read_evaluation(uri: str) -> Evaluation:
     """Reads the `evaluation` artifact of one model."""
     overall: dict[str, float] = {}
     by_digit: dict[str, float] = {}
+    images: dict[str, int] = {}
     for record in tfma.load_metrics(uri):
         values = _values(record)
         slices = record.slice_key.single_slice_keys
         if slices:
-            by_digit[str(slices[0].int64_value)] = values[ACCURACY]
+            digit = str(slices[0].int64_value)
+            by_digit[digit], images[digit] = values[ACCURACY], int(values[COUNT])
         else:
             overall = values
     failures = [] if not overall else _failures(uri)
-    return Evaluation(overall[ACCURACY], overall[LOSS], dict(sorted(by_digit.items())), failures)
+    return Evaluation(
+        accuracy=overall[ACCURACY],
+        loss=overall[LOSS],
+        accuracy_by_digit=dict(sorted(by_digit.items())),
+        failures=failures,
+        images=int(overall[COUNT]),
+        images_by_digit=dict(sorted(images.items())),
+    )
 
 
 def _values(record: Any) -> dict[str, float]:

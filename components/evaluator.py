@@ -17,6 +17,7 @@ from components.features import LABEL
 
 ACCURACY = "sparse_categorical_accuracy"
 LOSS = "sparse_categorical_crossentropy"
+COUNT = "example_count"  # TFMA's own name
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 TWO_SIDED_95 = 1.96

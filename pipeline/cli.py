@@ -79,11 +79,26 @@ def doctor(workdir: pathlib.Path) -> None:
 
 @main.command()
 @workdir_option
-def report(workdir: pathlib.Path) -> None:
-    """Show the comparison that the last run wrote."""
-    from pipeline.results import show_report
+@click.option("--open", "open_it", is_flag=True, help="Show the page in a browser.")
+def report(workdir: pathlib.Path, open_it: bool) -> None:
+    """Show the comparison that the last run wrote, and where its page is."""
+    from pipeline.show_report import show_report
 
-    sys.exit(show_report(workdir))
+    sys.exit(show_report(workdir, open_it))
+
+
+@main.command()
+@click.argument("version", required=False, type=click.IntRange(min=1))
+@workdir_option
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def lineage(version: int | None, workdir: pathlib.Path, as_json: bool) -> None:
+    """Say which data, code, search and evaluation made VERSION, or the version that serves.
+
+    Exits with 2 where that is not known.
+    """
+    from pipeline.show_lineage import show_lineage
+
+    sys.exit(show_lineage(workdir, version, as_json))
 
 
 for command in (*COMMANDS, kubeflow):

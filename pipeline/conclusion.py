@@ -8,10 +8,18 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline import pushes, results, screen
+from components.report.files import PAGE_FILE
+from pipeline import pushes, screen
 from pipeline.workdir import Workdir
 
 PUSHED, FAILED, WRONG_CALL, NOTHING_GOOD = 0, 1, 2, 3
+
+
+def after_failure(node: str) -> str:
+    """Returns what to say of the push, and of what is done, when a node failed."""
+    if node == "Report":
+        return "What the selector chose was pushed, if anything; only the report was not written."
+    return "Nothing was pushed by this run; what is done is kept for the next one."
 
 
 def show(
@@ -21,7 +29,7 @@ def show(
     log: pathlib.Path,
     elsewhere: str = "",
 ) -> int:
-    """Shows what `results.write_comparison` returned; returns the exit code.
+    """Shows what `results.write_results` returned; returns the exit code.
 
     Args:
       log: where the libraries' words are.
@@ -33,7 +41,7 @@ def show(
 
     console.print(screen.comparison_table(comparison))
     say(f"[bold]{comparison['winner'] or 'No winner'}[/]: {escape(comparison['reason'])}")
-    say(f"report:  {workdir.report / results.FILE}")
+    say(f"report:  {workdir.report / PAGE_FILE}")
     if comparison["pushed_version"] is None:
         say(f"Nothing was pushed; {elsewhere or workdir.serving} is as it was.")
         return NOTHING_GOOD

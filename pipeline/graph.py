@@ -11,6 +11,7 @@ from tfx.types import BaseChannel
 
 from components import data
 from components.baseline import BaselineFinder
+from components.behaviour.component import BehaviourTest
 from components.code import code_digest
 from components.evaluator import ComparingEvaluator, evaluation_config
 from components.example_gen import MnistExampleGen
@@ -21,9 +22,8 @@ from components.selector import ModelSelector
 from components.serving_validator.component import ServingValidator
 from components.settings import TrainSettings, TuneSettings, to_config
 from components.tuning.component import RecordingTuner
-from pipeline.workdir import Workdir
-
-NAME = "mnist"
+from pipeline.report_node import report_node
+from pipeline.workdir import PIPELINE_NAME, Workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +68,9 @@ def create_pipeline(settings: GraphSettings) -> pipeline.Pipeline:
     }
     nodes: list[BaseNode] = [*checked, *(n for made in per_model.values() for n in made.values())]
     nodes += _choosing_nodes(settings, per_model, examples, schema)
+    nodes.append(report_node(nodes, list(settings.models)))
     return pipeline.Pipeline(
-        pipeline_name=NAME,
+        pipeline_name=PIPELINE_NAME,
         pipeline_root=str(settings.workdir.artifacts),
         components=nodes,
         enable_cache=True,
@@ -159,6 +160,7 @@ def _selector(
     per_model: Mapping[str, Mapping[str, BaseNode]],
     evaluators: Mapping[str, BaseNode],
     validator: BaseNode,
+    examples: BaseChannel,
 ) -> BaseNode:
     """Returns the node that chooses among what was trained, from what was found out about it."""
     return ModelSelector(
@@ -174,6 +176,7 @@ def _selector(
             },
         },
         validator.outputs["validation"],
+        examples,
         list(per_model),
         code_digest("components.selector"),
     )
@@ -201,11 +204,14 @@ def _choosing_nodes(
         models,
         code_digest("components.serving_validator.component", "serving.__main__"),
     )
-    selector = _selector(per_model, evaluators, validator)
+    selector = _selector(per_model, evaluators, validator, examples)
     pusher = VersionPusher(
         selector.outputs["model"],
         selector.outputs["blessing"],
         serving,
         code_digest("components.pusher"),
     )
-    return [finder, *evaluators.values(), validator, selector, pusher]
+    behaviour = BehaviourTest(
+        selector.outputs["model"], examples, code_digest("components.behaviour.component")
+    )
+    return [finder, *evaluators.values(), validator, selector, behaviour, pusher]

@@ -1,12 +1,13 @@
-"""`comparison.json`: what a run found; written, read and shown."""
+"""`comparison.json` and the model card: what a run found, brought to its workdir."""
 
+import dataclasses
 import json
 import pathlib
-import sys
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import screen
+from components.report.files import MODEL_CARD_FILE
 from pipeline.workdir import Workdir, write_json
 
 FILE = "comparison.json"
@@ -16,30 +17,50 @@ class NeverTuned(LookupError):
     """Hyperparameters are to be reused, but no search found any."""
 
 
-def write_comparison(
-    workdir: Workdir, facts: Mapping[str, Any], selected: pathlib.Path, pushed: str | None
-) -> dict[str, Any]:
-    """Adds what the selector and the Pusher found to `facts`, writes the file, returns all.
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Where the graph's last nodes left what they found.
 
-    Args:
+    Attributes:
       selected: the folder of the selector's comparison.
       pushed: the version that was pushed, if any.
+      report: the folder of the report.
+      lineage: from ML Metadata, or nothing where there is none.
     """
-    comparison = json.loads((selected / FILE).read_text())
-    whole = {**facts, **comparison, "pushed_version": int(pushed) if pushed else None}
+
+    selected: pathlib.Path
+    pushed: str | None
+    report: pathlib.Path | None
+    lineage: Mapping[str, Any] | None = None
+
+
+def write_results(workdir: Workdir, facts: Mapping[str, Any], found: Found) -> dict[str, Any]:
+    """Adds what was found to `facts`, writes comparison, model card and report; returns all."""
+    from pipeline.report import write_report
+
+    comparison = json.loads((found.selected / FILE).read_text())
+    version = int(found.pushed) if found.pushed else None
+    whole = {**facts, **comparison, "pushed_version": version}
     write_json(workdir.report / FILE, whole)
+    (workdir.report / MODEL_CARD_FILE).unlink(missing_ok=True)
+    if version and (found.selected / MODEL_CARD_FILE).is_file():
+        shutil.copyfile(found.selected / MODEL_CARD_FILE, workdir.report / MODEL_CARD_FILE)
+    write_report(workdir, whole, found.report, found.lineage)
     return whole
 
 
-def found_by_the_run(workdir: Workdir) -> tuple[pathlib.Path, str | None]:
-    """Returns the last `selected` and `pushed` of `write_comparison`, from ML Metadata."""
-    from pipeline import store
+def found_by_the_run(workdir: Workdir) -> Found:
+    """Returns what the last run found, from ML Metadata."""
+    from pipeline import lineage, store
 
     metadata = store.connect(workdir.metadata)
     selected = store.outputs_of(metadata, "ModelSelector")["comparison"].uri
-    pushed = store.outputs_of(metadata, "VersionPusher")["pushed_model"].custom_properties
-    version = pushed["pushed_version"].string_value if "pushed_version" in pushed else None
-    return pathlib.Path(selected), version
+    pushed = store.outputs_of(metadata, "VersionPusher")["pushed_model"]
+    report = store.outputs_of(metadata, "Report")["report"].uri
+    properties = pushed.custom_properties
+    version = properties["pushed_version"].string_value if "pushed_version" in properties else None
+    nodes = {"nodes": lineage.nodes_behind(metadata, pushed.id)}
+    return Found(pathlib.Path(selected), version, pathlib.Path(report), nodes)
 
 
 def found_hyperparameters(workdir: Workdir, models: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -66,19 +87,3 @@ def _values(uri: str) -> dict[str, Any]:
     file = next(pathlib.Path(uri).glob("*"))
     values: dict[str, Any] = json.loads(file.read_text())["values"]
     return values
-
-
-def show_report(path: pathlib.Path) -> int:
-    """Prints the table of the last run and where its file is; returns the exit code."""
-    workdir = Workdir.at(path)
-    file = workdir.report / FILE
-    console = screen.console_on(sys.stdout)
-    if not file.is_file():
-        words = f"expected {file}; there is none: run `mnist-tfx run` first"
-        console.print(words, soft_wrap=True, markup=False)
-        return 2
-    comparison = json.loads(file.read_text())
-    console.print(screen.comparison_table(comparison))
-    words = f"{comparison['winner'] or 'none'}: {comparison['reason']}"
-    console.print(f"{words}\n{file}", soft_wrap=True, markup=False)
-    return 0

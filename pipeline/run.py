@@ -85,7 +85,7 @@ class _Run:
             traceback.print_exc()
             self._say(f"[red]{escape(str(error))}[/]")
             self._say(f"The libraries' log: {self._log}")
-            self._say("Nothing was pushed by this run; what is done is kept for the next one.")
+            self._say(conclusion.after_failure(error.node))
             return FAILED
         except KeyboardInterrupt:
             self._say("Stopped. The next run goes on from what is done.")
@@ -159,10 +159,10 @@ class _Run:
 
     def _conclude(self, facts: Mapping[str, Any], state: str) -> int:
         seconds = round(time.monotonic() - self._begun, 1)
-        whole = results.write_comparison(
+        whole = results.write_results(
             self._workdir,
             {**facts, "node_seconds": self._screen.seconds, "total_seconds": seconds},
-            *results.found_by_the_run(self._workdir),
+            results.found_by_the_run(self._workdir),
         )
         if whole["pushed_version"]:
             pushes.remember(self._workdir, whole["pushed_version"], state)

@@ -22,6 +22,15 @@ MARKS = {
 }
 PROGRESS_LOGGER = "mnist_tfx.progress"
 TABLE_WIDTH = 150
+FORMS = (  # of the cells of a model
+    *("{name}", "{params:,}", "{input}", "{batch_size}", "{learning_rate:.2g}"),
+    *("{train_images:,} x {epochs}", "{train_seconds:.0f} s", "{eval_accuracy:.2%}"),
+    *("{test_accuracy:.2%}", "{latency_ms:.1f} ms", "{megabytes:.0f} MB", "{status}"),
+)
+SHOWN = (  # keys of a row of the comparison that these need
+    *("name", "params", "input_shape", "batch_size", "learning_rate", "train_images", "epochs"),
+    *("train_seconds", "eval_accuracy", "test_accuracy", "latency_ms", "model_bytes", "status"),
+)
 SECONDS_OF_SILENCE = 20.0  # of a training, where the output is no terminal
 
 
@@ -132,7 +141,7 @@ def console_on(file: TextIO) -> Console:
 
 def comparison_table(comparison: Mapping[str, Any]) -> Table:
     """Returns the table of models for the end of a run."""
-    table = Table(title=f"Models, profile {comparison['profile']}", box=box.SIMPLE)
+    table = Table(title=f"Models, profile {comparison.get('profile', 'unknown')}", box=box.SIMPLE)
     table.add_column("model")
     for heading in ("parameters", "input", "batch", "rate", "images x epochs", "trained"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -145,17 +154,17 @@ def comparison_table(comparison: Mapping[str, Any]) -> Table:
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        row["name"],
-        f"{row['params']:,}",
-        "x".join(str(n) for n in row["input_shape"]),
-        str(row["batch_size"]),
-        f"{row['learning_rate']:.2g}",
-        f"{row['train_images']:,} x {row['epochs']}",
-        f"{row['train_seconds']:.0f} s",
-        f"{row['eval_accuracy']:.2%}",
-        f"{row['test_accuracy']:.2%}",
-        "" if row["latency_ms"] is None else f"{row['latency_ms']:.1f} ms",
-        f"{row['model_bytes'] / 1e6:.0f} MB",
-        row["status"],
-    )
+    """Returns the cells of a model; of what is not known it says so."""
+    written = (_written(row, form) for form in FORMS)
+    return tuple(written)
+
+
+def _written(row: Mapping[str, Any], form: str) -> str:
+    known = {**row, "input": "x".join(str(n) for n in row.get("input_shape", ()))}
+    if "{latency_ms" in form and row.get("latency_ms", 0) is None:
+        return ""
+    known |= {"megabytes": row["model_bytes"] / 1e6} if "model_bytes" in row else {}
+    try:
+        return form.format(**known)
+    except (KeyError, TypeError, ValueError):
+        return "?"

@@ -8,11 +8,12 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.graph import NAME
+from pipeline.workdir import PIPELINE_NAME
 
 NODE_CONTEXT = "node"
 FINISHED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
+UNREADABLE = (errors.StatusError, RuntimeError)  # what ML Metadata raises
 
 
 def connect(file: pathlib.Path) -> Any:
@@ -23,10 +24,38 @@ def connect(file: pathlib.Path) -> Any:
     return metadata_store.MetadataStore(config)
 
 
+def connect_to_read(file: pathlib.Path) -> Any:
+    """Opens a database that is there and leaves it as it is.
+
+    Raises:
+      UNREADABLE: it is no database of this version of ML Metadata.
+    """
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = str(file)
+    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
+    made = metadata_store.MetadataStore(config)
+    made.get_artifact_types()
+    return made
+
+
+def node_of(store: Any, execution: Any) -> str:
+    """Returns the node that an execution is of, or nothing."""
+    names = [
+        c.name for c in store.get_contexts_by_execution(execution.id) if c.type == NODE_CONTEXT
+    ]
+    return names[0].removeprefix(f"{PIPELINE_NAME}.") if names else ""
+
+
+def finished_nodes(store: Any) -> list[str]:
+    """Returns the nodes that were finished at least once, in the order of their first time."""
+    done = [e for e in store.get_executions() if e.last_known_state in FINISHED]
+    return list(dict.fromkeys(node_of(store, e) for e in sorted(done, key=lambda e: e.id)))
+
+
 def outputs_of(store: Any, node: str) -> dict[str, Any]:
     """Returns the artifacts by key of the newest finished execution of a node; none, if none."""
     try:
-        context = store.get_context_by_type_and_name(NODE_CONTEXT, f"{NAME}.{node}")
+        context = store.get_context_by_type_and_name(NODE_CONTEXT, f"{PIPELINE_NAME}.{node}")
     except errors.NotFoundError:
         context = None
     executions = store.get_executions_by_context(context.id) if context else []

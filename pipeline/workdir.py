@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SERVED_NAME = "mnist"
+PIPELINE_NAME = "mnist"  # in ML Metadata and on Kubeflow
 
 
 class WorkdirBusy(RuntimeError):

@@ -243,3 +243,168 @@ def s3_server() -> Iterator[str]:
         yield url
     server.shutdown()
     thread.join(10)
+
+
+def diagnosis_in_report(name: str) -> dict[str, Any]:
+    """Returns what a doctor may have said of a training; the figures are invented."""
+    words = {"vgg16": "exploding: in step 40 the loss went from 0.1 to 2e10"}
+    steps = [0, 20, 80, 200]
+    return {
+        "state": "healthy",
+        "sick": False,
+        "words": words.get(name, "healthy: loss from 2.3 to 0.04"),
+        "course": "",
+        "samples": {
+            "layers": ["conv2d", "dense"],
+            "steps": steps,
+            "top_share": [0.6, 0.15, 0.11, 0.1],
+            "gradient": [[2.0, 3.0], [1.0, 1.1], [0.3, 0.5], [0.2, 0.4]],
+            "update": [[0.002, 0.004]] * 4,
+            "dead": [[0.0, None]] * 4,
+            "spread": [[0.8, 1.2]] * 4,
+            "loss_by_step": [[n, 2.3 / (1 + n / 9), 2.4] for n in range(1, 200, 4)]
+            + [[201, None, None]],
+        },
+    }
+
+
+def report_row(number: int, name: str, params: int, side: int, status: str) -> dict[str, Any]:
+    """Returns a row of a report as a run of `laptop` makes it; the figures are invented."""
+    import numpy as np
+
+    from components.report import figures
+
+    random = np.random.default_rng(number)
+    labels = np.arange(12_000) % 10
+    wrong = random.choice(12_000, 110 * (number + 1) ** 2, replace=False)
+    answers = labels.copy()
+    answers[wrong] = (labels[wrong] + random.integers(1, 10, len(wrong))) % 10
+    sure = random.uniform(0.6, 1, 12_000)
+    probabilities = np.eye(10)[answers] * sure[:, None]
+    mistakes = figures.confident_mistakes(probabilities, labels)
+    image = random.integers(0, 256, (28, 28)).astype(np.uint8)
+    image[:6] = image[-6:] = 0
+    shown = [{**dataclasses.asdict(m), "picture": figures.picture(image)} for m in mistakes]
+    history = [
+        {
+            "epoch": epoch,
+            "loss": (number + 1) * 0.3 / (epoch + 1),
+            "accuracy": 1 - 0.1 * (number + 1) / (epoch + 1),
+            "val_loss": (number + 1) * 0.2 / (epoch + 1) + 0.02,
+            "val_accuracy": 1 - 0.06 * (number + 1) / (epoch + 1),
+            "seconds": 35.1,
+        }
+        for epoch in range(6 - 2 * number)
+    ]
+    tested = {str(digit): 0.995 - 0.02 * number - 0.001 * digit for digit in range(10)}
+    return {
+        "name": name,
+        "params": params,
+        "input_shape": [side, side, 1],
+        "batch_size": 64,
+        "learning_rate": 0.002 / (number + 1),
+        "precision": "mixed_bfloat16",
+        "epochs": len(history),
+        "best_epoch": len(history),
+        "diverged": False,
+        "train_images": 48_000 // (1 + 11 * (number > 0)),
+        "eval_images": 12_000,
+        "train_seconds": 70.2,
+        "images_per_second": 1_600.0 / (number + 1) ** 2,
+        "train_accuracy": 0.991,
+        "train_loss": 0.03,
+        "eval_accuracy": 1 - len(wrong) / 12_000,
+        "eval_loss": 0.04,
+        "test_accuracy": 0.992 - 0.02 * number,
+        "test_loss": 0.031,
+        "test_images": 10_000,
+        "test_accuracy_by_digit": tested,
+        "test_images_by_digit": {str(digit): 1_000 for digit in range(10)},
+        "latency_ms": 1.5 + 4 * number,
+        "model_bytes": params * 4 + 90_000,
+        "status": status,
+        "reason": "99.09% on 12,000 images of eval; <b>the others</b> are behind & far",
+        "trials": [
+            {
+                "trial_id": str(trial),
+                "status": "COMPLETED",
+                "message": "",
+                "batch_size": 64 if trial == 2 else 128,
+                "learning_rate": 0.0005 / (number + 1) * 2**trial,
+                "val_accuracy": 0.97 - 0.01 * trial - 0.004 * number * (trial + 1),
+                "val_loss": 0.1,
+                "seconds": 11.0,
+            }
+            for trial in range(4)
+        ],
+        "history": history,
+        "diagnosis": diagnosis_in_report(name),
+        "confusion": figures.confusion(probabilities, labels),
+        "mistakes": shown,
+    }
+
+
+def behaviour_row(
+    name: str, expected: str, shares: tuple[float | None, float | None, float], fine: bool
+) -> dict[str, Any]:
+    """Returns what behaviour.json says of one change; shares: accuracy, unchanged, confidence."""
+    accuracy, unchanged, confidence = shares
+    return {
+        **{"name": name, "expected": expected, "digits": 1_000, "accuracy": accuracy},
+        **{"unchanged": unchanged, "confidence": confidence, "as_expected": fine},
+    }
+
+
+@pytest.fixture(scope="session")
+def whole_report() -> dict[str, Any]:
+    """A report with everything in it, as large as one of the real data; not to be changed."""
+    counts = {"train": 48_000, "eval": 12_000, "test": 10_000}
+    nodes = [f"{kind}.{name}" for kind in ("Trainer", "Tuner") for name in ("sequential", "vgg16")]
+    nodes += ["ServingValidator", "MnistExampleGen", "StatisticsGen", "ModelSelector"]
+    return {
+        "format": 1,
+        "profile": "laptop",
+        "decision": {
+            "winner": "sequential",
+            "blessed": True,
+            "reason": "most accurate: 99.08% on 12,000 images of eval; the others are behind",
+            "pushed_version": 1_795_536_825,
+        },
+        "data": {"sha256": "b2d8f5bf" * 8, **counts},
+        "models": [
+            report_row(0, "sequential", 873_738, 28, "winner"),
+            report_row(1, "alexnet", 12_029_378, 227, "blessed"),
+            report_row(2, "vgg16", 33_638_218, 32, "not blessed"),
+        ],
+        "statistics": {
+            split: {
+                "images": images,
+                "labels": {str(d): images // 10 + 31 * d for d in range(10)},
+                "pixel_mean": 33.3,
+                "pixel_deviation": 78.6,
+                "pixel_zeros": 0.8088,
+            }
+            for split, images in counts.items()
+        },
+        "anomalies": {"train": [], "eval": [], "test": []},
+        "behaviour": [
+            behaviour_row("unchanged", "the digit", (0.989, 1.0, 0.99), True),
+            behaviour_row("inverted", "the same digit", (0.365, 0.362, 0.666), False),
+            behaviour_row("blank", "unsure", (None, None, 0.115), True),
+        ],
+        "code": dict.fromkeys(nodes, "83cd556de0904124"),
+        "packages": {"tensorflow": "2.21.0", "keras": "3.15.1"},
+        "missing": [],
+        "node_seconds": {node: 75.5 / (n + 1) ** 2 for n, node in enumerate(nodes)},
+        "total_seconds": 417.2,
+        "lineage": {
+            "nodes": [
+                {
+                    "node": node,
+                    "execution": n,
+                    "outputs": [{"key": "model", "artifact": 40 + n, "uri": f"/w/{node}"}],
+                }
+                for n, node in enumerate(nodes, start=1)
+            ]
+        },
+    }

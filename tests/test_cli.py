@@ -119,6 +119,8 @@ def test_a_report_shows_the_models_and_the_reason_to_the_letter(tmp_path: Path) 
     assert done.returncode == 0
     assert "873,738" in done.stdout
     assert f"sequential: {reason}\n{workdir.report / 'comparison.json'}\n" in done.stdout
+    assert done.stdout.endswith(f"{workdir.report / 'index.html'}\n")
+    assert "missing" not in done.stdout
     assert not imported(done) & HEAVY
 
 

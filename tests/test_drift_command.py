@@ -15,8 +15,7 @@ from components.drift.confidence import answers_on, kept_answers
 from components.example_gen import to_examples
 from pipeline import store
 from pipeline.drift import show_drift
-from pipeline.graph import NAME
-from pipeline.workdir import SERVED_NAME, Workdir
+from pipeline.workdir import PIPELINE_NAME, SERVED_NAME, Workdir
 from serving.request_log import RequestLog
 from serving.request_records import read
 
@@ -66,7 +65,7 @@ def record(workdir: Workdir, node: str, key: str, folder: Path) -> None:
     database.put_execution(
         mlmd.Execution(type_id=kinds[1], last_known_state=mlmd.Execution.COMPLETE),
         [(mlmd.Artifact(type_id=kinds[2], uri=str(folder)), event)],
-        [mlmd.Context(type_id=kinds[0], name=f"{NAME}.{node}")],
+        [mlmd.Context(type_id=kinds[0], name=f"{PIPELINE_NAME}.{node}")],
     )
 
 

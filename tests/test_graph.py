@@ -110,7 +110,7 @@ def test_a_run_compares_three_models_and_pushes_the_winner(
     assert found["winner"] == "sequential"
     assert found["blessed"] is True
     assert found["data"] | {"sha256": ""} == {"sha256": "", "train": 512, "eval": 128, "test": 200}
-    assert len(found["node_seconds"]) == 20
+    assert len(found["node_seconds"]) == 22
     assert all(m["latency_ms"] > 0 for m in found["models"])
     assert all(m["trials"] for m in found["models"])
     assert versions.versions(workdir / "serving" / "mnist") == [found["pushed_version"]]
@@ -147,6 +147,66 @@ def test_what_is_pushed_was_served_and_has_a_warm_up_file(
     assert (served / warmup).read_bytes() == (validation / warmup).read_bytes()
 
 
+def test_the_report_is_made_by_the_graph_and_shown_with_what_the_runner_knows(
+    three_models: tuple[pathlib.Path, str],
+) -> None:
+    workdir, output = three_models
+    (node,) = (workdir / "artifacts" / "Report" / "report").iterdir()
+    inside = json.loads((node / "report.json").read_text())
+    shown = json.loads((workdir / "report" / "report.json").read_text())
+    assert {file.name for file in node.iterdir()} == {"index.html", "report.md", "report.json"}
+    assert (inside["missing"], shown["missing"]) == ([], [])
+    assert inside["decision"] == shown["decision"]
+    assert shown["decision"]["pushed_version"] == comparison(workdir)["pushed_version"]
+    assert "node_seconds" not in inside
+    assert len(shown["node_seconds"]) == 22
+    assert {node["node"] for node in shown["lineage"]["nodes"]} >= {
+        "Trainer.vgg16",
+        "ModelSelector",
+    }
+    for model in shown["models"]:
+        assert sum(map(sum, model["confusion"])) == model["eval_images"]
+        assert sum(model["test_images_by_digit"].values()) == model["test_images"] == 200
+        assert all(mistake["picture"].startswith("data:image/png") for mistake in model["mistakes"])
+    assert shown["statistics"]["train"]["images"] == 512
+    assert sum(shown["statistics"]["test"]["labels"].values()) == 200
+    assert f"report:  {workdir}/report/index.html\n" in output
+    page = (workdir / "report" / "index.html").read_text()
+    assert "sequential won" in page
+    assert "What is missing" not in page
+
+
+def test_the_model_card_goes_with_the_version_and_lies_beside_the_report(
+    three_models: tuple[pathlib.Path, str],
+) -> None:
+    workdir, _ = three_models
+    found = comparison(workdir)
+    served = workdir / "serving" / "mnist" / str(found["pushed_version"])
+    card = (served / "assets.extra" / "MODEL_CARD.md").read_text()
+    assert card == (workdir / "report" / "MODEL_CARD.md").read_text()
+    assert card.startswith("# Model card: sequential for MNIST")
+    assert found["data"]["sha256"] in card
+
+
+def test_the_lineage_of_what_serves_is_in_ml_metadata(
+    three_models: tuple[pathlib.Path, str],
+) -> None:
+    workdir, _ = three_models
+    command = [sys.executable, "-m", "pipeline", "lineage", "--workdir", str(workdir)]
+    told = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stdout + told.stderr
+    found, compared = json.loads(told.stdout), comparison(workdir)
+    assert found["version"] == compared["pushed_version"]
+    assert found["data"] == compared["data"]
+    assert (found["model"], found["missing"]) == ("sequential", [])
+    assert len(found["trials"]) == 2
+    assert [other["name"] for other in found["compared_with"]] == ["alexnet", "vgg16"]
+    assert set(found["code"]) >= {"MnistExampleGen", "Trainer.sequential", "VersionPusher"}
+    assert not any("vgg16" in node["node"] for node in found["nodes"])
+    text = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+    assert text.startswith(f"version {found['version']}, pushed ")
+
+
 def test_no_resized_images_are_written_to_disk(three_models: tuple[pathlib.Path, str]) -> None:
     workdir, _ = three_models
     records = [f for f in workdir.rglob("*tfrecord*") if f.is_file()]
@@ -168,7 +228,7 @@ def test_a_second_run_with_nothing_changed_is_all_cache(
     again = smoke(workdir, "--models", "sequential,alexnet,vgg16")
     assert again.returncode == 0, again.stdout
     assert set(states(again.stdout).values()) == {"cached"}
-    assert len(states(again.stdout)) == 20
+    assert len(states(again.stdout)) == 22
     assert comparison(workdir)["pushed_version"] == before["pushed_version"]
     assert len(versions.versions(workdir / "serving" / "mnist")) == 1
 
@@ -289,7 +349,8 @@ def test_a_failed_node_is_named_and_the_next_run_goes_on_from_it(workdir: pathli
     serving.unlink()
     mended = smoke(workdir)
     assert mended.returncode == 0, mended.stdout
-    assert {n for n, s in states(mended.stdout).items() if s == "done"} == {"VersionPusher"}
+    done = {n for n, s in states(mended.stdout).items() if s == "done"}
+    assert done == {"VersionPusher", "Report"}
     first = comparison(workdir)["pushed_version"]
 
     shutil.rmtree(serving / str(first))

@@ -141,6 +141,19 @@ def test_a_blessed_and_pushed_version_in_both(
         assert versions.versions(workdir / "serving" / "mnist") == [found["pushed_version"]]
 
 
+def test_the_same_report(local: pathlib.Path, through_the_file: tuple[pathlib.Path, str]) -> None:
+    here, there = (
+        json.loads((workdir / "report" / "report.json").read_text())
+        for workdir in (local, through_the_file[0])
+    )
+    assert (here["missing"], there["missing"]) == ([], [])
+    assert there["statistics"] == here["statistics"]
+    assert {*here} - {*there} == {"lineage"}
+    assert "Trainer-sequential" in there["node_seconds"]
+    for name in ("index.html", "report.md", "MODEL_CARD.md"):
+        assert (through_the_file[0] / "report" / name).is_file()
+
+
 def test_an_evicted_trainer_goes_on_where_it_stopped(
     through_the_file: tuple[pathlib.Path, str],
 ) -> None:
@@ -161,24 +174,4 @@ def test_a_model_that_is_left_out_costs_no_time_and_is_in_no_comparison(
     left_out = {k: s for k, s in found["node_seconds"].items() if k.endswith("-vgg16")}
     assert len(left_out) == 4
     assert max(left_out.values()) < 3
-    assert len(states(output)) == 16
-
-
-def test_another_run_reuses_what_is_done_and_compares_with_what_is_served(
-    pipeline_file: pathlib.Path, through_the_file: tuple[pathlib.Path, str]
-) -> None:
-    """Fewer epochs are another training, of a worse model: the parameter must reach it."""
-    workdir, _ = through_the_file
-    options = ("--models", "sequential", "--epochs", "1", "--images", "64", "--retries", "0")
-    done = program(
-        "kubeflow", "run-local", "--file", str(pipeline_file), *options, "--workdir", str(workdir)
-    )
-    assert done.returncode == 3, done.stdout + done.stderr
-    found = states(done.stdout)
-    cached = {task for task, state in found.items() if state == "cached"}
-    assert cached >= {"MnistExampleGen", "StatisticsGen", "Transform-sequential"}
-    assert found["Trainer-sequential"] == "done"
-    (model,) = comparison(workdir)["models"]
-    assert (model["epochs"], model["train_images"]) == (1, 64)
-    assert "served model" in model["reason"] or "below the floor" in model["reason"]
-    assert len(versions.versions(workdir / "serving" / "mnist")) == 1
+    assert len(states(output)) == 18

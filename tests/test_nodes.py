@@ -32,6 +32,7 @@ from components import (
 )
 from components.evaluation_result import read_evaluation
 from components.features import IMAGE, LABEL
+from components.model_card import CARD_IN_MODEL
 from components.serving_validator.report import (
     WARMUP_FILE,
     ServingValidation,
@@ -443,6 +444,7 @@ def test_a_good_model_is_blessed_on_a_first_run_though_a_digit_is_below_the_floo
     assert (found.accuracy, found.failures) == (pytest.approx(0.9), [])
     assert found.loss == pytest.approx(-0.9 * np.log(0.91) - 0.1 * np.log(0.01), abs=1e-3)
     assert found.accuracy_by_digit == {str(digit): float(digit != 9) for digit in range(10)}
+    assert (found.images, found.images_by_digit) == (TEST, {str(d): TEST // 10 for d in range(10)})
 
 
 def test_a_bad_model_is_not_blessed_and_it_is_said_why(second_evaluation: tuple[Any, Any]) -> None:
@@ -528,6 +530,7 @@ def candidates(
     wrong: Any,
     first_evaluation: tuple[Any, Any],
     second_evaluation: tuple[Any, Any],
+    examples: Any,
     tmp_path: pathlib.Path,
 ) -> dict[str, Any]:
     """What the nodes of `alexnet-book` (blessed) and `vgg16` (not blessed) wrote."""
@@ -544,6 +547,7 @@ def candidates(
         "evaluation_vgg16": second_evaluation[0],
         "blessing_vgg16": second_evaluation[1],
         "validation": validation_of(tmp_path / "validation"),
+        "examples": examples,
     }
 
 
@@ -567,6 +571,11 @@ def test_the_blessed_model_wins_and_is_handed_on(
     assert winner["latency_ms"] == 3.5
     assert (tmp_path / "model" / "Format-Serving" / WARMUP_FILE).read_bytes() == b"records"
     assert winner["model_bytes"] > 1000
+    assert winner["test_images_by_digit"] == {str(digit): TEST // 10 for digit in range(10)}
+    card = (tmp_path / "model" / "Format-Serving" / CARD_IN_MODEL).read_text()
+    assert card.startswith("# Model card: alexnet-book")
+    assert data.content_sha256(raw_data()) in card
+    assert (tmp_path / "comparison" / "MODEL_CARD.md").read_text() == card
 
 
 def test_where_no_model_is_blessed_none_is_handed_on(
@@ -578,6 +587,7 @@ def test_where_no_model_is_blessed_none_is_handed_on(
     assert comparison["reason"].startswith("no model was blessed and servable (vgg16: test")
     assert not model_utils.is_model_blessed(found["blessing"])
     assert list((tmp_path / "model").iterdir()) == []
+    assert not (tmp_path / "comparison" / "MODEL_CARD.md").exists()
 
 
 @pytest.fixture
@@ -600,6 +610,30 @@ def test_where_the_best_is_not_servable_the_next_one_wins(
     _, loser = comparison["models"]
     assert (loser["status"], loser["latency_ms"]) == ("not servable", None)
     assert loser["reason"] == "not servable: png: it answers NaN"
+
+
+def test_a_sick_model_is_not_chosen_though_it_is_blessed_and_the_best(
+    two_blessed: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    file = pathlib.Path(two_blessed["run_vgg16"].uri) / TRAINING_FILE
+    words = "collapsed to one class: it answers 1 for 100% of eval"
+    sick = {"state": "collapsed to one class", "sick": True, "words": words}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"diagnosis": sick}))
+    comparison = select(tmp_path, two_blessed, ["alexnet-book", "vgg16"])["comparison"]
+    assert comparison["winner"] == "alexnet-book"
+    loser = comparison["models"][1]
+    assert (loser["status"], loser["reason"]) == ("sick", f"sick: {words}")
+
+
+def test_a_model_that_is_sick_alone_is_not_blessed(
+    two_blessed: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    file = pathlib.Path(two_blessed["run_vgg16"].uri) / TRAINING_FILE
+    sick = {"state": "frozen", "sick": True, "words": "frozen: conv2d is not trainable"}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"diagnosis": sick}))
+    found = select(tmp_path, two_blessed, ["vgg16"])
+    assert found["comparison"]["winner"] is None
+    assert not model_utils.is_model_blessed(found["blessing"])
 
 
 def test_where_no_model_is_servable_none_is_handed_on(

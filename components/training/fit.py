@@ -15,6 +15,9 @@ from components.settings import ModelSettings
 from components.training import dataset, devices
 from components.training.checkpoint import Checkpoints
 from components.training.dataset import Digits, Transform
+from components.training.doctor.callback import Doctor
+from components.training.doctor.diagnosis import Diagnosis
+from components.training.doctor.thresholds import THRESHOLDS, Thresholds
 from components.training.keeper import Keeper
 from components.training.loop import run_epochs
 from components.training.progress import Progress
@@ -37,6 +40,7 @@ class FitJob:
       state_dir: folder for checkpoints, or None to keep nothing on disk.
       log_dir: folder for TensorBoard, or None.
       checkpoint_seconds: time between two checkpoints within an epoch.
+      doctor: what counts as sick, or None for a training without a doctor.
     """
 
     what: str
@@ -52,6 +56,7 @@ class FitJob:
     state_dir: pathlib.Path | None = None
     log_dir: pathlib.Path | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    doctor: Thresholds | None = THRESHOLDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +66,14 @@ class FitResult:
     Attributes:
       eval_probabilities: float32 [n, 10] of that epoch on `eval`.
       images_per_second: in training steps, validation not counted.
+      diagnosis: of these weights; None without a doctor.
     """
 
     model: keras.Model
     record: Record
     eval_probabilities: np.ndarray
     images_per_second: float
+    diagnosis: Diagnosis | None = None
 
 
 def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
@@ -76,7 +83,7 @@ def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
       stop: obeyed after the steps that are being executed; a call with the same job goes on.
 
     Raises:
-      TrainingDiverged: no epoch ended with a finite loss.
+      TrainingDiverged: no epoch ended in good health.
       TrainingStopped: `stop` asked for it.
     """
     keras.utils.set_random_seed(job.model.seed)
@@ -88,16 +95,30 @@ def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
     saver = Saver(record, checkpoints, stop or Stop(), job.checkpoint_seconds)
     keeper = Keeper(record, job.eval_, job.transform, job.patience, saver)
     keeper.set_model(model)
+    doctor = _doctor(job, record, model, steps)
     if record.next_epoch < job.epochs and not (record.history and record.is_stale(job.patience)):
-        _run(job, model, keeper, steps)
+        _run(job, model, keeper, steps, doctor)
+    if doctor:
+        doctor.name_the_end()
     keeper.restore_best()
     saver.raise_if_asked()
     images = len(record.history) * steps * job.batch_size
     rate = images / max(record.train_seconds, 1e-9)
-    return FitResult(model, record, keeper.best_probabilities, rate)
+    found = doctor.discharge(keeper.best_probabilities) if doctor else None
+    return FitResult(model, record, keeper.best_probabilities, rate, found)
 
 
-def _run(job: FitJob, model: keras.Model, keeper: Keeper, steps: int) -> None:
+def _doctor(job: FitJob, record: Record, model: keras.Model, steps: int) -> Doctor | None:
+    if not job.doctor:
+        return None
+    doctor = Doctor(record, job.train, job.transform, steps, job.doctor)
+    doctor.set_model(model)
+    return doctor
+
+
+def _run(
+    job: FitJob, model: keras.Model, keeper: Keeper, steps: int, doctor: Doctor | None
+) -> None:
     record, seed = keeper.record, job.model.seed
 
     def batches(epoch: int, step: int) -> tf.data.Dataset:
@@ -106,7 +127,7 @@ def _run(job: FitJob, model: keras.Model, keeper: Keeper, steps: int) -> None:
         )
 
     progress = Progress(job.what, job.epochs, steps, job.batch_size, record.part.steps)
-    callbacks = [keeper, progress]
+    callbacks = [doctor, keeper, progress] if doctor else [keeper, progress]
     if job.log_dir:
         callbacks.append(keras.callbacks.TensorBoard(str(job.log_dir), write_graph=False))
     run_epochs(model, batches, callbacks, record, job.epochs, steps)

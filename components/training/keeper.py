@@ -15,7 +15,7 @@ from components.training.saver import Saver
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss became infinite or not a number before any epoch was good."""
+    """No epoch ended in good health: the loss was not finite, or the doctor stopped it."""
 
 
 class Keeper(keras.callbacks.Callback):
@@ -50,7 +50,7 @@ class Keeper(keras.callbacks.Callback):
         logs = logs if logs is not None else {}
         logs.update(self._part(logs).means)
         self._stop_unless_finite(logs.get("loss", 0.0))
-        if not self.record.diverged and self._saver.is_due():
+        if not self.record.is_sick and self._saver.is_due():
             begun = time.perf_counter()
             self.record.part = self._part(self.model.get_metrics_result())
             self._saver.save()
@@ -58,7 +58,7 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Validates, remembers the best, writes the checkpoint, stops what no longer improves."""
-        if self.record.diverged:
+        if self.record.is_sick:
             return
         logs = logs if logs is not None else {}
         self.record.part = self._part(logs)
@@ -79,14 +79,11 @@ class Keeper(keras.callbacks.Callback):
         """Puts the best weights into the model and predicts `eval` again where that is needed.
 
         Raises:
-          TrainingDiverged: no epoch ended with a finite loss.
+          TrainingDiverged: no epoch ended in good health.
         """
         best = self.record.best_epoch
         if best < 0:
-            raise TrainingDiverged(
-                "expected a finite loss; it became infinite or not a number in the first epoch: "
-                "take a smaller learning rate or float32"
-            )
+            raise TrainingDiverged(self._why_nothing_is_good())
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
         elif not (self._saver.checkpoints and self._saver.checkpoints.restore_best(best)):
@@ -95,6 +92,15 @@ class Keeper(keras.callbacks.Callback):
             self.best_probabilities = scoring.predict(
                 self.model, self._digits.images, self._transform
             )
+
+    def _why_nothing_is_good(self) -> str:
+        if not self.record.diverged:
+            return f"expected a healthy training; the first epoch was not: {self.record.ailment}"
+        ailment = f"; {self.record.ailment}" if self.record.ailment else ""
+        return (
+            "expected a finite loss; it became infinite or not a number in the first epoch: "
+            f"take a smaller learning rate or float32{ailment}"
+        )
 
     def _part(self, means: Mapping[str, Any]) -> Part:
         """Returns what was done of the epoch, given the means over what was done here."""

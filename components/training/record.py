@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
+from components.training.doctor.chart import Chart
+
 
 @dataclasses.dataclass(frozen=True)
 class Part:
@@ -40,6 +42,8 @@ class Record:
       train_seconds: time in the training steps of `history`, without the writing of checkpoints.
       eval_seconds: time in the predictions of `eval` for `history`.
       part: what was saved of the epoch after those; all of its steps where only `eval` is left.
+      ailment: why the doctor stopped the training, in words that begin with the illness.
+      chart: what the doctor saw.
     """
 
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
@@ -48,11 +52,19 @@ class Record:
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
     part: Part = dataclasses.field(default_factory=Part)
+    ailment: str = ""
+    chart: Chart = dataclasses.field(default_factory=Chart)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Reads what `dataclasses.asdict` made of a record."""
-        return cls(**{**state, "part": Part(**state["part"])})
+        chart = Chart.from_state(state.get("chart", {}))
+        return cls(**{**state, "part": Part(**state["part"]), "chart": chart})
+
+    @property
+    def is_sick(self) -> bool:
+        """Whether the training was stopped for its health."""
+        return self.diverged or bool(self.ailment)
 
     @property
     def next_epoch(self) -> int:

@@ -12,6 +12,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.settings import TrainSettings, to_config
 from components.training import dataset, precision
+from components.training.doctor.report import diagnosis_of
 from components.training.export import export, float32_copy, transform_of
 from components.training.fit import FitJob, FitResult, fit
 from components.training.stopping import stoppable
@@ -105,6 +106,7 @@ def write_results(
         "eval_seconds": record.eval_seconds,
         "images_per_second": result.images_per_second,
         "history": record.history,
+        "diagnosis": diagnosis_of(record, result.diagnosis),
     }
     (folder / TRAINING_FILE).write_text(json.dumps(report, indent=1))
     np.savez_compressed(

@@ -48,7 +48,7 @@ class BatchAndRate(keras_tuner.HyperModel):
         """Trains one trial; returns the best epoch's validation metrics and the seconds it took.
 
         Raises:
-          FailedTrialError: the training diverged; the search goes on with the next trial.
+          FailedTrialError: the training is sick; the search goes on with the next trial.
           FatalRuntimeError: SIGTERM came; KerasTuner lets no other error end a search.
         """
         self._started += 1
@@ -59,13 +59,16 @@ class BatchAndRate(keras_tuner.HyperModel):
         )
         try:
             with stoppable() as stop:
-                record = fit(job, stop).record
+                result = fit(job, stop)
         except TrainingDiverged as error:
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except TrainingStopped as error:
             raise keras_tuner.errors.FatalRuntimeError(
                 f"{job.what} was {error}; completed trials are kept: the same command goes on"
             ) from error
+        record = result.record
+        if record.ailment or (result.diagnosis and result.diagnosis.sick):
+            raise keras_tuner.errors.FailedTrialError(record.ailment or str(result.diagnosis))
         best = record.history[record.best_epoch]
         return {
             "val_accuracy": best["val_accuracy"],

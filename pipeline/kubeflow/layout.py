@@ -16,7 +16,9 @@ LOCAL_ROOTS = {"minio://": "minio", "s3://": "s3", "gs://": "gcs"}
 
 # Artifact types of ours: the title in the compiled pipeline and the class that it stands for.
 ARTIFACT_CLASSES = {
+    "mnist.ModelBehaviour": "components.behaviour.component.ModelBehaviour",
     "mnist.ModelComparison": "components.selector.ModelComparison",
+    "mnist.Report": "components.report.component.RunReport",
     "mnist.ServingValidation": "components.serving_validator.report.ServingValidation",
 }
 

@@ -31,6 +31,8 @@ BY_NODE = {
     "Trainer": TRAINING,
     "Evaluator": EVALUATION,
     "ServingValidator": SERVING,
+    "BehaviourTest": SERVING,
+    "Report": DATA,
 }
 RETRIES: dict[str, Any] = {
     "maxRetryCount": 2,

@@ -1,0 +1,1 @@
+"""The report of a run: what is gathered, the figures, the charts, the page and the Markdown."""
