@@ -214,7 +214,7 @@ def test_shuffled_labels_that_cannot_be_learned_by_heart_are_stuck_at_ln_10() ->
 def test_shuffled_labels_that_are_learned_by_heart_are_not_stuck() -> None:
     asked = job(compiled(lambda s: dense(s, (256,))), 3e-3, epochs=10)
     result = fit(dataclasses.replace(asked, train=shuffled(16 * 40), eval_=shuffled(40)))
-    assert result.record.history[-1]["loss"] < 1.0
+    assert result.record.history[-1]["loss"] < 2.0  # below ln 10, by what it knows by heart
     assert result.record.ailment == ""
 
 
