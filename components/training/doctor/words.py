@@ -17,6 +17,10 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def _updates(sample: Sample) -> list[float]:
+    return [layer.update for layer in sample.layers if layer.size]
+
+
 def course(chart: Chart) -> str:
     """Returns what a healthy training looks like."""
     if not chart.samples:
@@ -27,9 +31,9 @@ def course(chart: Chart) -> str:
     parts = [f"{loss} on the batch kept aside in {last.step:,} steps"]
     if layers:
         parts.append(f"gradient norms {_range([x.gradient for x in layers])}")
-        middle = chart.samples[len(chart.samples) // 2]  # the rate of a schedule ends at 0
-        updates = [layer.update for layer in middle.layers if layer.size]
-        parts.append(f"updates {_range(updates)} of the weights")
+        # A schedule's rate begins low and ends at 0: the layers at their most.
+        updates = [max(x) for x in zip(*(_updates(s) for s in chart.samples), strict=True)]
+        parts.append(f"updates of up to {_range(updates)} of the weights")
     relus = [layer for layer in last.layers if layer.dead is not None]
     if relus:
         most = max(relus, key=lambda layer: layer.dead or 0.0)
