@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from pipeline.bulk_command import bulk
 from pipeline.kubeflow.commands import kubeflow
 from pipeline.options_of_commands import (
     PROFILES,
@@ -101,5 +102,5 @@ def lineage(version: int | None, workdir: pathlib.Path, as_json: bool) -> None:
     sys.exit(show_lineage(workdir, version, as_json))
 
 
-for command in (*COMMANDS, kubeflow):
+for command in (*COMMANDS, bulk, kubeflow):
     main.add_command(command)
