@@ -1,7 +1,7 @@
 """What a Tuner and a Trainer are told, as frozen dataclasses that survive the trip through JSON.
 
 The graph writes them into `custom_config`, so they are part of a node's cache key; the entry points
-read them back. No defaults: every number comes from a profile.
+read them back. Every number comes from a profile; only what a recipe may leave out has a default.
 """
 
 import dataclasses
@@ -19,6 +19,8 @@ class ModelSettings:
       precision: `auto`, or a Keras dtype policy such as `mixed_bfloat16`.
       schedule: `one_cycle` or `constant` learning rate.
       seed: of weights, dropout and the order of the images.
+      augmentation: `none`, or how the images of a training are changed, such as `affine`.
+      averaging: share of a training's steps over which its weights are averaged; 0 for none.
     """
 
     name: str
@@ -27,6 +29,8 @@ class ModelSettings:
     precision: str
     schedule: str
     seed: int
+    augmentation: str = "none"
+    averaging: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,7 @@ class TuneSettings:
       batch_sizes: the choices.
       learning_rates: lowest and highest, searched on a log scale.
       trials: how many.
+      runs: name, batch size and learning rate of each trial, in place of a search; or none.
       state_dir: where the search keeps what it must not lose when it is killed.
       code: digest of the code that the node runs.
     """
@@ -51,6 +56,7 @@ class TuneSettings:
     trials: int
     state_dir: str
     code: str
+    runs: tuple[tuple[str, int, float], ...] = ()
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -58,6 +64,7 @@ class TuneSettings:
         values = {**config, "model": _model(config["model"])}
         values["batch_sizes"] = tuple(config["batch_sizes"])
         values["learning_rates"] = tuple(config["learning_rates"])
+        values["runs"] = tuple((name, size, rate) for name, size, rate in config["runs"])
         return cls(**values)
 
 

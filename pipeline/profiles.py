@@ -33,19 +33,24 @@ class ModelProfile:
     """How one model is tuned and trained.
 
     Attributes:
+      runs: name, batch size and learning rate of each trial, in place of a search; or none.
       input_side: height and width of the input, or 0 for the network's own.
       batch_sizes: those to search.
       learning_rates: lowest and highest to search, or None for the model's own range.
       rungs: from the largest to the smallest; with a budget the first that fits is taken, without
         one the first.
       share: of the time for training that this model may take, relative to the others.
+      augmentation, averaging: of a training, see `components.settings.ModelSettings`.
     """
 
     rungs: tuple[Rung, ...]
     batch_sizes: tuple[int, ...] = (32, 64, 128, 256)
     learning_rates: tuple[float, float] | None = None
     input_side: int = 0
+    runs: tuple[tuple[str, int, float], ...] = ()
     share: float = 1.0
+    augmentation: str = "none"
+    averaging: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,9 +138,10 @@ PAPER = Profile(
     images=_FULL,
     models={
         "sequential": ModelProfile(
-            (Rung("1", ALL, 10, ALL, 4, ALL, 10, ALL),),
+            (Rung("1", ALL, 10, ALL, 3, ALL, 10, ALL),),
             batch_sizes=(32, 64),
             learning_rates=(0.001, 0.01),
+            runs=(("A", 32, 0.001), ("B", 64, 0.001), ("C", 64, 0.01)),
         ),
     },
     other=_TEN_EPOCHS,

@@ -38,7 +38,8 @@ def model_settings(profile: Profile, name: str, precision: str) -> ModelSettings
     """Returns what the Tuner and the Trainer of a model have in common."""
     module = module_of(name)
     height, width, channels = importlib.import_module(module).INPUT_SHAPE
-    side = profile.of(name).input_side
+    of_model = profile.of(name)
+    side = of_model.input_side
     return ModelSettings(
         name=name,
         module=module,
@@ -46,6 +47,8 @@ def model_settings(profile: Profile, name: str, precision: str) -> ModelSettings
         precision=precision,
         schedule=profile.schedule,
         seed=profile.seed,
+        augmentation=of_model.augmentation,
+        averaging=of_model.averaging,
     )
 
 
@@ -82,4 +85,5 @@ def _search(profile: Profile, plan: ModelPlan, name: str, workdir: Workdir) -> T
         trials=plan.rung.trials,
         state_dir=str(workdir.state / "search"),
         code=code_digest("components.tuning.run", module),
+        runs=settings.runs,
     )

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from components.models import DEFAULT_MODELS, REGISTRY
+from components.report.study import SEQUENTIAL
 from pipeline import options_of_commands
 from pipeline.plan import ModelSpeed, cost
 from pipeline.profiles import ALL, GPU, LAPTOP, PAPER, PROFILES, SMOKE, Profile
@@ -112,6 +113,15 @@ def test_full_profiles_train_ten_epochs_on_all_images_at_full_size(profile: Prof
 def test_paper_keeps_the_learning_rate_constant_and_never_stops_early() -> None:
     assert PAPER.schedule == "constant"
     assert PAPER.patience >= 10
+
+
+def test_paper_tries_the_study_s_runs_as_they_were() -> None:
+    paper = PAPER.of("sequential")
+    assert paper.runs == (("A", 32, 0.001), ("B", 64, 0.001), ("C", 64, 0.01))
+    (rung,) = paper.rungs
+    assert rung.trials == len(paper.runs)
+    assert (rung.trial_images, rung.trial_epochs, rung.trial_eval_images) == (ALL, 10, ALL)
+    assert [run.name for run in SEQUENTIAL] == [name for name, _, _ in paper.runs]
 
 
 def test_gpu_leaves_the_precision_to_the_machine() -> None:

@@ -77,7 +77,9 @@ def job(state_dir: pathlib.Path | None = None, **changes: Any) -> FitJob:
     """A training of three epochs of eight steps, on a rate that depends on the step."""
     values = {
         "what": "rows",
-        "model": ModelSettings("rows", __name__, (28, 28, 1), "float32", "one_cycle", seed=5),
+        "model": ModelSettings(
+            "rows", __name__, (28, 28, 1), "float32", "one_cycle", 5, "affine", averaging=0.3
+        ),
         "precision": "float32",
         "batch_size": BATCH,
         "learning_rate": 0.02,

@@ -96,7 +96,9 @@ def search(state_dir: pathlib.Path, **changes: Any) -> list[dict[str, Any]]:
     )
     # The module is `__main__` where this is a script; the search must be the same.
     same = settings(state_dir, **changes, model=ModelSettings("rows", "", (), "", "", seed=5))
-    tuner = searcher(same, BatchAndRate(job, asked.batch_sizes, asked.learning_rates), INPUTS)
+    names = tuple(name for name, _, _ in asked.runs)
+    space = asked.batch_sizes, asked.learning_rates
+    tuner = searcher(same, BatchAndRate(job, *space, names), INPUTS)
     tuner.search()
     return trials_of(tuner)
 
@@ -232,6 +234,29 @@ def run_node(
     )
     (file,) = pathlib.Path(best.uri).iterdir()
     return json.loads(file.read_text())["values"], read_trials(pathlib.Path(results.uri))
+
+
+RUNS = (("A", 8, 0.01), ("B", 16, 0.01), ("C", 16, 0.1))
+
+
+def test_named_runs_are_the_trials_in_their_order(tmp_path: pathlib.Path) -> None:
+    found = search(tmp_path, runs=RUNS)
+    assert [(t["run"], t["batch_size"], t["learning_rate"]) for t in found] == list(RUNS)
+    assert {trial["status"] for trial in found} == {"COMPLETED"}
+    assert all(0 <= trial["val_accuracy"] <= 1 for trial in found)
+
+
+def test_named_runs_that_are_done_are_not_run_again(
+    tmp_path: pathlib.Path, started: Callable[[], int]
+) -> None:
+    found = search(tmp_path, runs=RUNS)
+    assert started() == 3
+    assert search(tmp_path, runs=RUNS) == found
+    assert started() == 3
+
+
+def test_fewer_trials_than_named_runs_are_the_first_of_them(tmp_path: pathlib.Path) -> None:
+    assert [trial["run"] for trial in search(tmp_path, runs=RUNS, trials=2)] == ["A", "B"]
 
 
 def test_every_trial_has_hyperparameters_and_a_score_on_eval(whole: list[dict[str, Any]]) -> None:

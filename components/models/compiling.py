@@ -4,6 +4,8 @@ import dataclasses
 
 import keras
 
+from components.models.averaging import AveragingAdam
+
 
 @dataclasses.dataclass(frozen=True)
 class HParams:
@@ -12,10 +14,12 @@ class HParams:
     Attributes:
       learning_rate: Adam's rate, or a schedule over the steps.
       steps_per_execution: training steps that one call of the compiled graph runs.
+      averaging: momentum of the moving average of the weights that Adam keeps, or 0 for none.
     """
 
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
     steps_per_execution: int = 1
+    averaging: float = 0.0
 
 
 def compile_classifier(
@@ -31,7 +35,12 @@ def compile_classifier(
       clip_norm: bound of the global gradient norm, or None for no bound.
     """
     model.compile(
-        optimizer=keras.optimizers.Adam(hparams.learning_rate, global_clipnorm=clip_norm),
+        optimizer=AveragingAdam(
+            hparams.learning_rate,
+            global_clipnorm=clip_norm,
+            use_ema=hparams.averaging > 0,
+            ema_momentum=hparams.averaging,
+        ),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=hparams.steps_per_execution,

@@ -82,7 +82,7 @@ def trials(report: Report) -> Section:
 def _trial(trial: dict[str, Any]) -> list[str]:
     status, message = trial.get("status", NOTHING), trial.get("message")
     return [
-        str(trial.get("trial_id", NOTHING)),
+        str(trial.get("run", trial.get("trial_id", NOTHING))),
         cell(trial, "batch_size", "g"),
         cell(trial, "learning_rate", ".2g"),
         cell(trial, "val_accuracy", ".2%"),

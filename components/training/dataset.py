@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.features import IMAGE, LABEL, SIDE
+from components.training.augmentation import Augment
 
 Transform = Callable[[tf.Tensor], tf.Tensor]
 PREDICT_BATCH = 256
@@ -85,6 +86,7 @@ def training_batches(
     first_epoch: int,
     steps: int,
     first_step: int = 0,
+    augment: Augment | None = None,
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches (float32 [batch, *input_shape], int64 [batch]).
 
@@ -92,6 +94,7 @@ def training_batches(
       first_epoch: the epoch to begin with; the order of each epoch depends on its number alone.
       steps: batches in an epoch, at most `steps_in_epoch`.
       first_step: the batch of that epoch to begin with.
+      augment: changes the images, by a seed of each step.
     """
     images, labels = tf.constant(digits.images), tf.constant(digits.labels)
 
@@ -100,7 +103,10 @@ def training_batches(
         places = tf.range(batch_size, dtype=tf.int64) + position
         order_seed = tf.cast(tf.stack([seed, epoch]), tf.int32)
         order = tf.random.experimental.index_shuffle(places, order_seed, len(digits.labels) - 1)
-        return transform(tf.gather(images, order)), tf.gather(labels, order)
+        chosen = tf.gather(images, order)
+        if augment:
+            chosen = augment(chosen, tf.cast(tf.stack([seed, step]), tf.int32))
+        return transform(chosen), tf.gather(labels, order)
 
     numbers = tf.data.Dataset.counter(first_epoch * steps + first_step)
     return numbers.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from components.models.averaging import Averages, momentum
 from components.models.compiling import HParams
 from components.settings import ModelSettings
 from components.training import dataset, devices
+from components.training.augmentation import augmentation
 from components.training.checkpoint import Checkpoints
 from components.training.dataset import Digits, Transform
 from components.training.doctor.callback import Doctor
@@ -92,7 +94,8 @@ def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
     checkpoints = Checkpoints(job.state_dir, model) if job.state_dir else None
     state = checkpoints.restore() if checkpoints else None
     record = Record.from_state(state) if state else Record()
-    saver = Saver(record, checkpoints, stop or Stop(), job.checkpoint_seconds)
+    averages = Averages(model)
+    saver = Saver(record, checkpoints, stop or Stop(), job.checkpoint_seconds, averages)
     keeper = Keeper(record, job.eval_, job.transform, job.patience, saver)
     keeper.set_model(model)
     doctor = _doctor(job, record, model, steps)
@@ -120,10 +123,11 @@ def _run(
     job: FitJob, model: keras.Model, keeper: Keeper, steps: int, doctor: Doctor | None
 ) -> None:
     record, seed = keeper.record, job.model.seed
+    augment = augmentation(job.model.augmentation)
 
     def batches(epoch: int, step: int) -> tf.data.Dataset:
         return dataset.training_batches(
-            job.train, job.batch_size, job.transform, seed, epoch, steps, step
+            job.train, job.batch_size, job.transform, seed, epoch, steps, step, augment
         )
 
     progress = Progress(job.what, job.epochs, steps, job.batch_size, record.part.steps)
@@ -145,7 +149,8 @@ def _compiled(job: FitJob, steps: int) -> tuple[keras.Model, int]:
         dtype_policy(job.precision),
         devices.strategy_for(gpus).scope(),
     ):
-        model = module.build(HParams(rate, at_once), job.model.input_shape)
+        averaging = momentum(job.model.averaging, job.epochs * steps)
+        model = module.build(HParams(rate, at_once, averaging), job.model.input_shape)
         model.optimizer.build(model.trainable_variables)
     return model, steps
 

@@ -64,13 +64,16 @@ class Keeper(keras.callbacks.Callback):
         self.record.part = self._part(logs)
         logs.update(self.record.part.means)
         trained = time.perf_counter()
+        self._saver.averages.use()  # they are validated and kept, where there are any
         probabilities = self._validate(logs)
         self._stop_unless_finite(logs["val_loss"])  # the last step may have ruined the weights
         if self.record.diverged:
+            self._saver.averages.put_back()
             return
         self._remember(epoch, logs, time.perf_counter() - trained)
         if self._is_best(epoch):
             self._keep_best(epoch, probabilities)
+        self._saver.averages.put_back()
         self._saver.save()
         if self.record.is_stale(self._patience):
             self.model.stop_training = True

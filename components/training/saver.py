@@ -3,6 +3,7 @@
 import dataclasses
 import time
 
+from components.models.averaging import Averages
 from components.training.checkpoint import Checkpoints
 from components.training.record import Record
 from components.training.stopping import Stop, TrainingStopped
@@ -15,10 +16,15 @@ class Saver:
     """Writes a training's checkpoints, where there is a folder for them, and obeys a stop."""
 
     def __init__(
-        self, record: Record, checkpoints: Checkpoints | None, stop: Stop, seconds: float
+        self,
+        record: Record,
+        checkpoints: Checkpoints | None,
+        stop: Stop,
+        seconds: float,
+        averages: Averages,
     ) -> None:
         """Takes the seconds between two checkpoints within an epoch."""
-        self.checkpoints = checkpoints
+        self.checkpoints, self.averages = checkpoints, averages
         self._record, self._stop, self._seconds = record, stop, seconds
         self._saved, self._cost = time.perf_counter(), 0.0
 
@@ -36,6 +42,7 @@ class Saver:
           TrainingStopped: a stop was asked for; all is saved.
         """
         begun = time.perf_counter()
+        self.averages.put_back()
         if self.checkpoints:
             self.checkpoints.save(dataclasses.asdict(self._record))
         self._saved = time.perf_counter()

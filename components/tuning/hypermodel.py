@@ -21,11 +21,17 @@ class BatchAndRate(keras_tuner.HyperModel):
         job: FitJob,
         batch_sizes: tuple[int, ...],
         learning_rates: tuple[float, float],
+        runs: tuple[str, ...] = (),
     ) -> None:
-        """Takes a job whose batch size and learning rate each trial replaces."""
+        """Takes a job whose batch size and learning rate each trial replaces.
+
+        Args:
+          runs: names of the trials, where they are named beforehand.
+        """
         super().__init__(name=job.what)
         self._job, self._started = job, 0
         self._batch_sizes, self._learning_rates = batch_sizes, learning_rates
+        self._runs = runs
 
     def declare(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
         """Declares the search space in `hp` and returns the values chosen there."""
@@ -38,6 +44,8 @@ class BatchAndRate(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Declares the search space; the model itself is built in `fit`, in the right precision."""
         self.declare(hp)
+        if self._runs:
+            hp.Choice("run", list(self._runs))
         model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
         model.compile()
         return model

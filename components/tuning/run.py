@@ -14,6 +14,7 @@ from components.settings import TuneSettings, to_config
 from components.training import dataset, precision
 from components.training.export import transform_of
 from components.training.fit import FitJob
+from components.tuning.fixed import FixedTrials
 from components.tuning.hypermodel import OBJECTIVE, BatchAndRate
 
 RANDOM_TRIALS = 4  # drawn at random before the Gaussian process takes over
@@ -24,27 +25,36 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     settings = TuneSettings.from_config(fn_args.custom_config)
     job = _job(settings, fn_args)
     sizes = _fitting(settings, len(job.train.labels))
-    hypermodel = BatchAndRate(job, sizes, settings.learning_rates)
+    hypermodel = BatchAndRate(
+        job, sizes, settings.learning_rates, tuple(name for name, _, _ in settings.runs)
+    )
     return TunerFnResult(tuner=searcher(settings, hypermodel, fn_args.train_files), fit_kwargs={})
 
 
 def searcher(
     settings: TuneSettings, hypermodel: BatchAndRate, inputs: list[str]
 ) -> keras_tuner.Tuner:
-    """Returns a Bayesian search in a folder that is the same for the same settings and inputs.
+    """Returns a search in a folder that is the same for the same settings and inputs.
+
+    It is Bayesian, or goes through the runs that the settings name.
 
     TFX's own working folder is new on every run, so a killed search would begin again there.
     """
     key = json.dumps([to_config(settings), inputs], sort_keys=True)
     name = f"{settings.model.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     try:
-        return _bayesian(settings, hypermodel, name)
+        return _tuner(settings, hypermodel, name)
     except ValueError:  # KerasTuner writes in place: a kill may have left half a JSON file
         shutil.rmtree(pathlib.Path(settings.state_dir) / name)
-        return _bayesian(settings, hypermodel, name)
+        return _tuner(settings, hypermodel, name)
 
 
-def _bayesian(settings: TuneSettings, hypermodel: BatchAndRate, name: str) -> keras_tuner.Tuner:
+def _tuner(settings: TuneSettings, hypermodel: BatchAndRate, name: str) -> keras_tuner.Tuner:
+    if settings.runs:
+        oracle = FixedTrials(settings.runs[: settings.trials], OBJECTIVE)
+        return keras_tuner.Tuner(
+            oracle, hypermodel, directory=settings.state_dir, project_name=name
+        )
     return keras_tuner.BayesianOptimization(
         hypermodel,
         objective=OBJECTIVE,

@@ -1,0 +1,158 @@
+"""Trains many networks side by side, one JSON file each, for the studies; goes on where it stopped.
+
+Each training is `components.training.fit.fit`, which is what a Tuner's trial and a Trainer run. A
+training has one process and an equal part of the cores. Imported by the studies; called by itself
+with one training as JSON.
+"""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+DEFAULT_FOLDER = pathlib.Path("runs/studies")
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What one training depends on; the fields have `FitJob`'s and `ModelSettings`' meaning.
+
+    Attributes:
+      group: what it is compared as, such as "A".
+      side: height and width of the input.
+      images: of `train`, from its start; 0 means all 48,000.
+      eval_images: of `eval`, after each epoch; 0 means all 12,000.
+      changes: of `ModelSettings`, by field.
+    """
+
+    group: str
+    seed: int
+    model: str = "sequential"
+    side: int = 28
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    epochs: int = 10
+    images: int = 0
+    eval_images: int = 0
+    precision: str = "auto"
+    schedule: str = "constant"
+    changes: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def file(self) -> str:
+        """The name of its result, which changes with everything that it depends on."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return f"{self.group}-{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
+
+
+Result = dict[str, Any]
+
+
+def results(trainings: Sequence[Training], folder: pathlib.Path) -> list[Result]:
+    """Returns what was found, in order; trainings that were not run yet are left out."""
+    files = [folder / training.file for training in trainings]
+    return [json.loads(file.read_text()) for file in files if file.exists()]
+
+
+def run_all(trainings: Sequence[Training], folder: pathlib.Path, jobs: int) -> list[Result]:
+    """Runs what was not run yet, `jobs` at a time, and returns all results in order.
+
+    Raises:
+      subprocess.CalledProcessError: a training failed; those that ended are kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [t for t in trainings if not (folder / t.file).exists()]
+    cores = sorted(os.sched_getaffinity(0))
+    share = max(len(cores) // jobs, 1)
+    lanes = [set(cores[i * share : (i + 1) * share]) or set(cores) for i in range(jobs)]
+
+    def run(training: Training) -> None:
+        lane = lanes.pop()
+        try:
+            _spawn(training, folder, lane)
+        finally:
+            lanes.append(lane)
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(run, t) for t in missing]):
+            done.result()
+    return results(trainings, folder)
+
+
+def _spawn(training: Training, folder: pathlib.Path, cores: set[int]) -> None:
+    argument = json.dumps(dataclasses.asdict(training))
+    threads = {
+        name: str(len(cores))
+        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    }
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "0", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    command = [sys.executable, __file__, argument, str(folder / training.file)]
+    subprocess.run(
+        ["taskset", "-c", ",".join(map(str, sorted(cores))), *command],
+        env={**os.environ, **threads, **quiet},
+        check=True,
+        stdout=sys.stderr,
+    )
+
+
+def _train(training: Training, file: pathlib.Path) -> None:
+    from components import data
+    from components.features import to_pixels
+    from components.models import module_of
+    from components.settings import ModelSettings
+    from components.training import precision, scoring
+    from components.training.dataset import Digits
+    from components.training.doctor.report import diagnosis_of
+    from components.training.fit import FitJob, fit
+    from components.training.keeper import TrainingDiverged
+
+    splits = data.split(data.load(""), training.images, training.eval_images, 0)
+    train, eval_, test = (
+        Digits(images, labels.astype("int64"))
+        for images, labels in (splits["train"], splits["eval"], splits["test"])
+    )
+    module = module_of(training.model)
+    channels = __import__(module, fromlist=["INPUT_SHAPE"]).INPUT_SHAPE[-1]
+    shape = (training.side, training.side, channels)
+    policy = precision.resolve(training.precision)
+    settings = ModelSettings(
+        training.model, module, shape, policy, training.schedule, training.seed, **training.changes
+    )
+
+    def transform(image: Any) -> Any:
+        return to_pixels(image, shape)
+
+    job = FitJob(
+        f"{training.group} seed {training.seed}", settings, policy, training.batch_size,
+        training.learning_rate, training.epochs, training.epochs, train, eval_, transform,
+    )  # fmt: skip
+    found: Result = {**dataclasses.asdict(training), "policy": policy}
+    try:
+        result = fit(job)
+    except TrainingDiverged as error:
+        found["failure"] = str(error)
+    else:
+        answers = scoring.predict(result.model, test.images, transform)
+        found |= {
+            "params": result.model.count_params(),
+            "history": result.record.history,
+            "best_epoch": result.record.best_epoch,
+            "train_seconds": result.record.train_seconds,
+            "eval_seconds": result.record.eval_seconds,
+            "test_accuracy": scoring.accuracy(answers, test.labels),
+            "test_loss": scoring.cross_entropy(answers, test.labels),
+            "diagnosis": diagnosis_of(result.record, result.diagnosis),
+        }
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(found, indent=1))
+    part.replace(file)
+
+
+if __name__ == "__main__":
+    _train(Training(**json.loads(sys.argv[1])), pathlib.Path(sys.argv[2]))
