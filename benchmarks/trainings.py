@@ -85,6 +85,17 @@ def run_all(trainings: Sequence[Training], folder: pathlib.Path, jobs: int) -> l
     return results(trainings, folder)
 
 
+def machine() -> str:
+    """Returns the processor's name, its cores and whether it computes bfloat16 fast."""
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    name = next(line for line in text.splitlines() if line.startswith("model name"))
+    flags = [flag for flag in ("amx_bf16", "avx512_bf16") if flag in text.split()]
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{cores} cores of {name.partition(':')[2].strip()} ({', '.join(flags) or 'no bfloat16'})"
+    )
+
+
 def _spawn(training: Training, folder: pathlib.Path, cores: set[int]) -> None:
     argument = json.dumps(dataclasses.asdict(training))
     threads = {
