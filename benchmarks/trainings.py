@@ -8,11 +8,13 @@ with one training as JSON.
 import concurrent.futures
 import dataclasses
 import hashlib
+import importlib
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import types
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +30,7 @@ class Training:
       side: height and width of the input.
       images: of `train`, from its start; 0 means all 48,000.
       eval_images: of `eval`, after each epoch; 0 means all 12,000.
+      variant: arguments of the model's `network`, and `clip_norm`, instead of what its `build` has.
       changes: of `ModelSettings`, by field.
     """
 
@@ -43,11 +46,13 @@ class Training:
     precision: str = "auto"
     schedule: str = "constant"
     changes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    variant: dict[str, Any] | None = None
 
     @property
     def file(self) -> str:
         """The name of its result, which changes with everything that it depends on."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        given = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        text = json.dumps(given, sort_keys=True)
         return f"{self.group}-{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
 
 
@@ -129,8 +134,9 @@ def _train(training: Training, file: pathlib.Path) -> None:
         for images, labels in (splits["train"], splits["eval"], splits["test"])
     )
     module = module_of(training.model)
-    channels = __import__(module, fromlist=["INPUT_SHAPE"]).INPUT_SHAPE[-1]
-    shape = (training.side, training.side, channels)
+    shape = (training.side, training.side, importlib.import_module(module).INPUT_SHAPE[-1])
+    if training.variant is not None:
+        module = _variant(module, **training.variant)
     policy = precision.resolve(training.precision)
     settings = ModelSettings(
         training.model, module, shape, policy, training.schedule, training.seed, **training.changes
@@ -163,6 +169,21 @@ def _train(training: Training, file: pathlib.Path) -> None:
     part = file.with_suffix(".part")
     part.write_text(json.dumps(found, indent=1))
     part.replace(file)
+
+
+def _variant(module: str, clip_norm: float | None, **arguments: Any) -> str:
+    """Registers a model's module with another `build`, and returns its name."""
+    from components.models.compiling import HParams, compile_classifier
+
+    original = importlib.import_module(module)
+
+    def build(hparams: HParams, shape: tuple[int, ...]) -> Any:
+        return compile_classifier(original.network(shape, **arguments), hparams, clip_norm)
+
+    variant = types.ModuleType("variant")
+    vars(variant).update(vars(original), build=build)
+    sys.modules["variant"] = variant
+    return "variant"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class ModelSettings:
       module: dotted path of the module that builds it.
       input_shape: (height, width, channels) that the network takes.
       precision: `auto`, or a Keras dtype policy such as `mixed_bfloat16`.
-      schedule: `one_cycle` or `constant` learning rate.
+      schedule: of the learning rate: `one_cycle`, `warm_up` or `constant`.
       seed: of weights, dropout and the order of the images.
       augmentation: `none`, or how the images of a training are changed, such as `affine`.
       averaging: share of a training's steps over which its weights are averaged; 0 for none.

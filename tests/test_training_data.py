@@ -219,8 +219,15 @@ def test_a_constant_rate_stays_as_it_is() -> None:
     assert learning_rate("constant", 0.003, 1000) == 0.003
 
 
+def test_a_warm_up_rises_over_a_fifth_of_the_steps_and_stays() -> None:
+    schedule = learning_rate("warm_up", 0.01, 100)
+    assert callable(schedule)
+    rates = [float(schedule(tf.constant(step))) for step in (0, 10, 20, 21, 99, 500)]
+    np.testing.assert_allclose(rates, [0.0005, 0.00525, 0.01, 0.01, 0.01, 0.01], rtol=1e-5)
+
+
 def test_an_unknown_schedule_is_refused() -> None:
-    expected = "expected the schedule 'constant' or 'one_cycle'; got 'cosine'"
+    expected = "expected the schedule 'constant', 'warm_up' or 'one_cycle'; got 'cosine'"
     with pytest.raises(ValueError, match=expected):
         learning_rate("cosine", 0.003, 1000)
 

@@ -1,4 +1,4 @@
-"""Learning rates over a training: constant, or one cycle."""
+"""Learning rates over a training: constant, after a warm-up, or one cycle."""
 
 import math
 
@@ -32,14 +32,25 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "total_steps": self.total_steps}
 
 
+class WarmUp(OneCycle):
+    """Rises as one cycle does and stays at the peak."""
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the rate at an optimizer step, a float32 scalar."""
+        risen = RISE * max(self.total_steps, 1)
+        return super().__call__(tf.minimum(tf.cast(step, tf.float32), risen))
+
+
 def learning_rate(kind: str, peak: float, total_steps: int) -> float | OneCycle:
     """Returns the rate of a schedule by its name.
 
     Raises:
-      ValueError: the name is not `constant` or `one_cycle`.
+      ValueError: the name is not `constant`, `warm_up` or `one_cycle`.
     """
     if kind == "constant":
         return peak
     if kind == "one_cycle":
         return OneCycle(peak, total_steps)
-    raise ValueError(f"expected the schedule 'constant' or 'one_cycle'; got {kind!r}")
+    if kind == "warm_up":
+        return WarmUp(peak, total_steps)
+    raise ValueError(f"expected the schedule 'constant', 'warm_up' or 'one_cycle'; got {kind!r}")
