@@ -16,6 +16,7 @@ from PIL import Image
 from scipy import stats
 
 from components.report import charts, figures, render
+from components.report.deciding import the_study
 from components.report.intervals import share_with_interval, wilson
 from pipeline import conclusion, report, show_report
 from pipeline.workdir import Workdir
@@ -176,6 +177,17 @@ def test_where_no_model_won_that_is_the_headline(whole: Report) -> None:
     whole["decision"] = {"winner": None, "blessed": False, "reason": "no model was blessed"}
     assert "<h1>No model won</h1>" in render.page(whole)
     assert "Nothing was pushed; what was served before still is." in render.markdown(whole)
+
+
+def test_the_study_s_curves_are_drawn_beside_ours(whole: Report) -> None:
+    accuracy, loss = the_study(whole).charts
+    assert [s["name"] for s in accuracy["series"]] == [
+        *(f"study, run {name}" for name in "ABC"),
+        "this run",
+    ]
+    assert [len(s["dots"]) for s in accuracy["series"][:3]] == [10, 10, 10]
+    assert [s["name"] for s in loss["series"]] == ["train", "eval"]
+    assert "2e10" in loss["words"].description
 
 
 def test_the_study_s_numbers_stand_beside_ours(whole: Report) -> None:

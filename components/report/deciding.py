@@ -3,6 +3,7 @@
 from typing import Any
 
 from components.report import study
+from components.report.charts import Series, Words, xy_chart
 from components.report.intervals import share_with_interval
 from components.report.page_parts import NOTHING, Report, Section, Table, cell, shape
 
@@ -98,7 +99,31 @@ def the_study(report: Report) -> Section:
         ),
         _vgg16(own.get("vgg16")),
     ]
-    return Section("study", "Beside the study", [study.VGG16_WORDS], tables=tables)
+    charts = [_curves(own.get("sequential")), _vgg16_losses()]
+    return Section("study", "Beside the study", [study.VGG16_WORDS], charts, tables)
+
+
+def _curves(own: dict[str, Any] | None) -> dict[str, Any]:
+    series = [
+        Series(f"study, run {name}", [(e.epoch, e.eval_accuracy) for e in curve], number, True)
+        for number, (name, curve) in enumerate(study.CURVES.items(), start=1)
+    ]
+    history = enumerate((own or {}).get("history", ()), start=1)
+    ours = [(n, e["val_accuracy"]) for n, e in history if e.get("val_accuracy") is not None]
+    series += [Series("this run", ours)] if ours else []
+    described = "eval accuracy after each epoch of the study's runs A, B and C of sequential"
+    described += "; whole line: this run." if ours else "."
+    words = Words("The study's sequential, epoch by epoch", described, "epoch", "eval accuracy")
+    return xy_chart(words, series, whole_x=True)
+
+
+def _vgg16_losses() -> dict[str, Any]:
+    train = [(e.epoch, e.train_loss) for e in study.VGG16]
+    eval_ = [(e.epoch, e.eval_loss) for e in study.VGG16]
+    series = [Series("train", train, 1, True), Series("eval", eval_, 1)]
+    described = "loss of the study's vgg16 after each epoch: 0.1 at the fifth, 2e10 at the sixth."
+    words = Words("The study's vgg16 explodes", described, "epoch", "loss")
+    return xy_chart(words, series, log_y=True, percent=False, whole_x=True)
 
 
 def _beside(row: dict[str, Any]) -> list[str]:
