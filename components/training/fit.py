@@ -78,6 +78,10 @@ class FitResult:
     diagnosis: Diagnosis | None = None
 
 
+class OutOfMemory(RuntimeError):
+    """The device has not enough memory for a batch."""
+
+
 def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
     """Trains, going on from a checkpoint where there is one, and returns the best epoch's model.
 
@@ -85,9 +89,20 @@ def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
       stop: obeyed after the steps that are being executed; a call with the same job goes on.
 
     Raises:
+      OutOfMemory: the batch is too large for the device.
       TrainingDiverged: no epoch ended in good health.
       TrainingStopped: `stop` asked for it.
     """
+    try:
+        return _fit(job, stop or Stop())
+    except tf.errors.ResourceExhaustedError as error:
+        raise OutOfMemory(
+            f"expected enough memory for {job.what} in batches of {job.batch_size}; the device ran "
+            f"out of it: take a smaller batch ({error.message.splitlines()[0]})"
+        ) from error
+
+
+def _fit(job: FitJob, stop: Stop) -> FitResult:
     keras.utils.set_random_seed(job.model.seed)
     steps = dataset.steps_in_epoch(len(job.train.labels), job.batch_size)
     model, steps = _compiled(job, steps)
@@ -95,7 +110,7 @@ def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
     state = checkpoints.restore() if checkpoints else None
     record = Record.from_state(state) if state else Record()
     averages = Averages(model)
-    saver = Saver(record, checkpoints, stop or Stop(), job.checkpoint_seconds, averages)
+    saver = Saver(record, checkpoints, stop, job.checkpoint_seconds, averages)
     keeper = Keeper(record, job.eval_, job.transform, job.patience, saver)
     keeper.set_model(model)
     doctor = _doctor(job, record, model, steps)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from components.training.fit import FitJob, fit
+from components.training.fit import FitJob, OutOfMemory, fit
 from components.training.keeper import TrainingDiverged
 from components.training.stopping import TrainingStopped, stoppable
 
@@ -56,7 +56,8 @@ class BatchAndRate(keras_tuner.HyperModel):
         """Trains one trial; returns the best epoch's validation metrics and the seconds it took.
 
         Raises:
-          FailedTrialError: the training is sick; the search goes on with the next trial.
+          FailedTrialError: the training is sick, or its batch does not fit into memory; the search
+            goes on with the next trial.
           FatalRuntimeError: SIGTERM came; KerasTuner lets no other error end a search.
         """
         self._started += 1
@@ -68,7 +69,7 @@ class BatchAndRate(keras_tuner.HyperModel):
         try:
             with stoppable() as stop:
                 result = fit(job, stop)
-        except TrainingDiverged as error:
+        except (TrainingDiverged, OutOfMemory) as error:
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except TrainingStopped as error:
             raise keras_tuner.errors.FatalRuntimeError(

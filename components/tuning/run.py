@@ -11,11 +11,12 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult
 
 from components.settings import TuneSettings, to_config
-from components.training import dataset, precision
+from components.training import dataset, devices, precision
 from components.training.export import transform_of
 from components.training.fit import FitJob
 from components.tuning.fixed import FixedTrials
 from components.tuning.hypermodel import OBJECTIVE, BatchAndRate
+from components.tuning.memory import fitting, one_step_of
 
 RANDOM_TRIALS = 4  # drawn at random before the Gaussian process takes over
 
@@ -24,7 +25,9 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """Returns the search; TFX runs it and writes the best hyperparameters and all trials."""
     settings = TuneSettings.from_config(fn_args.custom_config)
     job = _job(settings, fn_args)
-    sizes = _fitting(settings, len(job.train.labels))
+    sizes = _filled(settings, len(job.train.labels))
+    if devices.prepare_gpus():  # a machine's own memory is not so short
+        sizes = fitting(sizes, one_step_of(job))
     hypermodel = BatchAndRate(
         job, sizes, settings.learning_rates, tuple(name for name, _, _ in settings.runs)
     )
@@ -67,7 +70,7 @@ def _tuner(settings: TuneSettings, hypermodel: BatchAndRate, name: str) -> keras
     )
 
 
-def _fitting(settings: TuneSettings, images: int) -> tuple[int, ...]:
+def _filled(settings: TuneSettings, images: int) -> tuple[int, ...]:
     """Returns the batch sizes that the images of a trial can fill.
 
     Raises:

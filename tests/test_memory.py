@@ -1,0 +1,129 @@
+"""A batch that does not fit into memory fails a trial, not a run; what fits is found beforehand.
+
+The memory runs out for real: a layer asks for more than any machine has where a batch is large.
+TensorFlow waits ten seconds for memory before it gives up.
+"""
+
+import pathlib
+from unittest import mock
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.features import to_pixels
+from components.models.compiling import HParams, compile_classifier
+from components.settings import ModelSettings, TuneSettings
+from components.training.dataset import Digits
+from components.training.fit import FitJob, OutOfMemory
+from components.tuning.component import trials_of
+from components.tuning.hypermodel import BatchAndRate
+from components.tuning.memory import fitting, one_step_of
+from components.tuning.run import searcher, tuner_fn
+
+pytestmark = pytest.mark.slow
+
+STEPS_PER_EXECUTION = 1
+MOST = 8  # images for which there is memory
+BYTES = 1 << 50
+WORDS = "in batches of 16; the device ran out of it: take a smaller batch"
+
+
+class Hungry(keras.layers.Layer):
+    """Answers with its input; a training step on more than MOST images needs 2**50 bytes."""
+
+    def call(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training:
+            return pixels
+        count = tf.cast(tf.shape(pixels)[0], tf.int64)
+        needed = tf.where(count > MOST, tf.constant(BYTES // 4, tf.int64), 1)
+        return pixels + 0 * tf.reduce_sum(tf.random.uniform([needed]))
+
+
+def build(hparams: HParams, input_shape: tuple[int, ...]) -> keras.Model:
+    network = keras.Sequential(
+        [
+            keras.layers.Input(input_shape),
+            Hungry(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation="softmax", dtype="float32"),
+        ]
+    )
+    return compile_classifier(network, hparams)
+
+
+def digits(count: int) -> Digits:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (count, 28, 28)).astype(np.uint8)
+    return Digits(images, random.integers(0, 10, count))
+
+
+def job(batch_size: int) -> FitJob:
+    """A training of one epoch of 32 images."""
+    return FitJob(
+        what="rows",
+        model=ModelSettings("rows", __name__, (28, 28, 1), "float32", "constant", seed=5),
+        precision="float32",
+        batch_size=batch_size,
+        learning_rate=1e-3,
+        epochs=1,
+        patience=1,
+        train=digits(32),
+        eval_=digits(20),
+        transform=lambda image: to_pixels(image, (28, 28, 1)),
+        doctor=None,
+    )
+
+
+def test_what_fits_is_found_by_one_step_of_each() -> None:
+    assert fitting((4, 16, 8), one_step_of(job(0))) == (4, 8)
+
+
+def test_the_largest_is_tried_first_and_smaller_ones_only_where_it_does_not_fit() -> None:
+    tried: list[int] = []
+    assert fitting((32, 64, 128), tried.append) == (32, 64, 128)
+    assert tried == [128]
+
+
+def test_where_nothing_fits_the_smallest_is_named() -> None:
+    def too_large(size: int) -> None:
+        raise OutOfMemory(f"no memory for {size}")
+
+    with pytest.raises(OutOfMemory, match="no memory for 16"):
+        fitting((32, 16), too_large)
+
+
+def test_a_trial_without_memory_fails_alone(tmp_path: pathlib.Path) -> None:
+    asked = TuneSettings(
+        ModelSettings("rows", "", (), "", "", seed=5), 32, 20, 1, (8, 16), (1e-3, 1e-2), 2,
+        str(tmp_path), "", (("fits", 8, 1e-3), ("does not", 16, 1e-3)),
+    )  # fmt: skip
+    space = asked.batch_sizes, asked.learning_rates, ("fits", "does not")
+    tuner = searcher(asked, BatchAndRate(job(0), *space), [])
+    tuner.search()
+    good, bad = trials_of(tuner)
+    assert (good["status"], bad["status"]) == ("COMPLETED", "FAILED")
+    assert WORDS in bad["message"]
+
+
+@pytest.mark.parametrize(("gpus", "expected"), [([], (8, 16)), (["a GPU"], (8,))])
+def test_a_search_on_a_gpu_leaves_out_what_does_not_fit(
+    tmp_path: pathlib.Path, gpus: list[str], expected: tuple[int, ...]
+) -> None:
+    def only_eight(size: int) -> None:
+        if size > MOST:
+            raise OutOfMemory("no memory")
+
+    asked = TuneSettings(
+        ModelSettings("rows", __name__, (28, 28, 1), "float32", "constant", seed=5), 32, 20, 1,
+        (8, 16), (1e-3, 1e-2), 2, str(tmp_path), "",
+    )  # fmt: skip
+    with (
+        mock.patch("components.tuning.run._job", return_value=job(0)),
+        mock.patch.object(TuneSettings, "from_config", return_value=asked),
+        mock.patch("components.training.devices.prepare_gpus", return_value=gpus),
+        mock.patch("components.tuning.run.one_step_of", return_value=only_eight),
+    ):
+        found = tuner_fn(mock.Mock(train_files=[]))
+    assert found.tuner.hypermodel._batch_sizes == expected
