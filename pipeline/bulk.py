@@ -5,7 +5,6 @@ import logging
 import pathlib
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -15,19 +14,20 @@ from components.bulk.faults import BulkFailed, WrongInput, words_of
 from components.bulk.inputs import Input
 from components.bulk.parts import Output
 from components.bulk.pieces import PNG, Piece
-from pipeline import bulk_output, bulk_screen, bulk_summary, screen
+from pipeline import bulk_log, bulk_output, bulk_screen, bulk_summary
 from pipeline.bulk_model import ChosenModel, choose
 from pipeline.workdir import Workdir
 from pipeline.wrong_call import WrongCall
 
 DONE, FAILED, WRONG_CALL, STOPPED = 0, 1, 2, 130
 WRONG_CALLS = (WrongCall, WrongInput)
-# As for the nodes of the graph, but for what TFX alone asks for; to import that takes seconds.
+# What DirectRunner falls back to. That tries Prism first, a program that it downloads.
 IN_MEMORY = (
-    "--runner=DirectRunner",
+    "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
     "--direct_running_mode=in_memory",
     "--direct_num_workers=1",
 )
+DIRECT = "--runner=DirectRunner"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ def predict_in_bulk(options: Options) -> int:
         base = options.model_dir or Workdir.at(options.workdir).serving
         model = choose(base.expanduser().resolve(), options.model_version)
         given = _input(options, folder)
-        with bulk_output.claimed(folder), screen.logs_in(folder / bulk_output.LOG) as real:
+        with bulk_output.claimed(folder), bulk_log.logs_in(folder / bulk_output.LOG) as real:
             return _Run(options, folder, given, model, real).go()
     except (*WRONG_CALLS, data.DataError, BulkFailed) as error:
         print(error, file=sys.stderr)
@@ -134,7 +134,6 @@ class _Run:
     def _predict(
         self, waiting: list[Piece], output: Output, manifest: dict[str, Any], resumed: bool
     ) -> None:
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
         from components.bulk import job
 
         made = job.Job(
@@ -154,7 +153,7 @@ class _Run:
             with bulk_screen.progress(output, waiting, self._real):
                 job.run(made, waiting, beam_arguments(self._options.beam_args))
         except Exception as error:
-            traceback.print_exc()
+            logging.getLogger(__name__).exception("the Beam job failed")
             words = words_of(error) or f"{type(error).__name__}: {error}".split("\n")[0]
             raise BulkFailed(
                 f"{words}\nThe libraries' log: {self._folder / bulk_output.LOG}"
@@ -181,4 +180,5 @@ def _preparing() -> Any:
 
 def beam_arguments(given: tuple[str, ...]) -> tuple[str, ...]:
     """Returns the Beam arguments: the in-memory runner, then what the user gave."""
-    return given if any(a.startswith("--runner") for a in given) else (*IN_MEMORY, *given)
+    others = tuple(argument for argument in given if argument != DIRECT)
+    return others if any(a.startswith("--runner") for a in others) else (*IN_MEMORY, *others)

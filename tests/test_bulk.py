@@ -3,6 +3,12 @@
 import gzip
 import io
 import json
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +20,11 @@ import tensorflow as tf
 from PIL import Image
 
 from components import data
+from components.bulk import inputs, job, parts
 from components.data import to_idx_bytes
 from components.example_gen import to_examples
-from pipeline.bulk import Options, predict_in_bulk
+from components.saved_model import digest
+from pipeline.bulk import Options, beam_arguments, predict_in_bulk
 
 pytestmark = pytest.mark.slow
 
@@ -129,3 +137,269 @@ def test_each_kind_is_predicted_as_in_process(
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert (summary["predicted"], summary["bad"]) == (DIGITS, 0)
     assert sum(summary["digits"].values()) == DIGITS
+
+
+def test_a_single_file_is_an_input_and_a_finished_output_is_left_alone(
+    given: Path, bulk: Call, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert bulk(given / "png" / "0" / "0007.png") == 0
+    (row,) = rows_of(tmp_path / "out")
+    assert row["source"] == "0007.png"
+    times = {f: f.stat().st_mtime_ns for f in (tmp_path / "out" / "predictions").iterdir()}
+    assert bulk(given / "png" / "0" / "0007.png") == 0
+    assert {f: f.stat().st_mtime_ns for f in times} == times
+    assert "1 parts, 1 of them before" in capfd.readouterr().out
+
+
+def test_what_a_runner_does_twice_is_there_once(
+    given: Path, bulk: Call, tmp_path: Path, served_digits: Path
+) -> None:
+    assert bulk(given / "tfrecord") == 0
+    output = parts.Output(tmp_path / "twice", "jsonl", 3, "1")
+    model = served_digits / "1"
+    made = job.Job(given / "tfrecord", output, model, digest(model), 50, None)
+    pieces = inputs.pieces(inputs.look_at(given / "tfrecord"), SHARD)
+    job.run(made, [*pieces, *reversed(pieces)], beam_arguments(()))
+    worker = job.load_worker(made)
+    job.write(job.predict(pieces[1], made, worker), output)
+    assert files_of(tmp_path / "twice") == files_of(tmp_path / "out")
+
+
+def bad_pngs(folder: Path, images: np.ndarray) -> dict[str, str]:
+    """Writes PNGs that are no digits, and nine that are; returns what is to be said of which."""
+    good = png(images[0])
+    colours = np.repeat(images[0][..., None], 3, 2)
+    bad = {
+        "empty.png": (b"", "expected a PNG; the file is empty"),
+        "gif.png": (b"GIF89a" + good, "expected a PNG; the file begins otherwise"),
+        "short.png": (good[:20], "expected a whole PNG; the file is cut short"),
+        "torn.png": (good[:-40], "expected a whole PNG; it cannot be decoded"),
+        "wide.png": (
+            png(np.zeros((28, 30), np.uint8)),
+            "expected a picture of 28x28 pixels; it has 30x28",
+        ),
+    }
+    for name, (content, _) in bad.items():
+        (folder / name).write_bytes(content)
+    (folder / "colour.png").write_bytes(png(colours))
+    for number in range(8):
+        (folder / f"{number}.png").write_bytes(good)
+    return {name: reason for name, (_, reason) in bad.items()}
+
+
+def bad_of(folder: Path) -> list[dict[str, Any]]:
+    lines = [line for f in sorted((folder / "bad").iterdir()) for line in f.open()]
+    return [json.loads(line) for line in lines]
+
+
+def test_bad_pictures_are_kept_aside_with_their_reasons(
+    bulk: Call, tmp_path: Path, images: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    expected = bad_pngs(folder, images)
+    assert bulk(folder) == 1
+    assert {row["source"]: row["reason"] for row in bad_of(tmp_path / "out")} == expected
+    rows = rows_of(tmp_path / "out")
+    assert {row["source"] for row in rows} == {"colour.png", *(f"{n}.png" for n in range(8))}
+    assert len({row["digit"] for row in rows}) == 1
+    out = capfd.readouterr().out
+    assert "expected at most 10.0% bad records; got 35.7%: look at them, or allow more" in out
+    assert f"bad:     5 in {tmp_path}/out/bad, the first: empty.png, 0: expected a PNG" in out
+    assert bulk(folder, max_bad=0.5) == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["predicted"] == 9
+
+
+def example(**features: list[Any]) -> bytes:
+    def feature(values: list[Any]) -> tf.train.Feature:
+        if isinstance(values[0], bytes):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+        if isinstance(values[0], float):
+            return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+    named = {name: feature(values) for name, values in features.items()}
+    return tf.train.Example(features=tf.train.Features(feature=named)).SerializeToString()
+
+
+def test_bad_examples_are_kept_aside_with_their_reasons(
+    bulk: Call, tmp_path: Path, images: np.ndarray
+) -> None:
+    levels = images[0].ravel().tolist()
+    records = [
+        (example(image=levels), ""),
+        (example(label=[1]), "expected image or image_bytes in the tf.Example; neither is there"),
+        (example(image=levels[:9]), "expected 784 integers in image, or one PNG; found 9"),
+        (example(image=[256, *levels[1:]]), "expected levels 0 to 255 in image; found 0 to 256"),
+        (example(image_bytes=[b"x"]), "expected a PNG; the file begins otherwise"),
+        (example(image=[0.5]), "expected a tf.Example with image (integers) or image_bytes"),
+        (b"\xff\xff", "expected a tf.Example with image (integers) or image_bytes"),
+        (example(image_bytes=[png(images[0])]), ""),
+        (example(image=levels), "expected a whole record; its checksum is wrong"),
+        (example(image=levels), "expected a whole file; from this record on it cannot be read"),
+    ]
+    file = tmp_path / "records"
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for record, _ in records:
+            writer.write(record)
+    content, length = bytearray(file.read_bytes()), len(records[-1][0]) + 16
+    content[-length - 20] ^= 1  # in the data of the last but one
+    file.write_bytes(content[:-9])
+    assert bulk(file, max_bad=1) == 0
+    found = {row["index"]: row["reason"] for row in bad_of(tmp_path / "out")}
+    assert set(found) == {n for n, (_, reason) in enumerate(records) if reason}
+    assert all(found[n].startswith(reason) for n, (_, reason) in enumerate(records) if reason)
+    rows = rows_of(tmp_path / "out")
+    assert [row["index"] for row in rows] == [0, 7]
+    assert rows[0]["digit"] == rows[1]["digit"]
+
+
+def test_pictures_are_prepared_as_predict_does(
+    bulk: Call, tmp_path: Path, images: np.ndarray, served_digits: Path
+) -> None:
+    from serving.client.picture import read_digit
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    large = np.kron(255 - images[0], np.ones((9, 9), np.uint8))
+    (folder / "large.png").write_bytes(png(large))
+    (folder / "blank.png").write_bytes(png(np.zeros((50, 50), np.uint8)))
+    assert bulk(folder, prepare=True, max_bad=0.5) == 0
+    (row,) = rows_of(tmp_path / "out")
+    digit = read_digit(folder / "large.png")
+    answer = tf.saved_model.load(str(served_digits / "1")).signatures["serving_default"]
+    probabilities = answer(image=tf.constant(digit[None]))["probabilities"].numpy()[0]
+    np.testing.assert_allclose(row["probabilities"], probabilities, atol=1e-6)
+    (bad,) = bad_of(tmp_path / "out")
+    assert "expected a digit, found a blank picture" in bad["reason"]
+
+
+def program(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
+    """Starts the program as a user does."""
+    command = [sys.executable, "-m", "pipeline", "bulk", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=ROOT, text=True, **pipes, **options)
+
+
+def wait_for_parts(folder: Path, count: int, process: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + 120
+    while len(list(folder.glob(".parts/part-*"))) < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(
+    bulk: Call, tmp_path: Path, served_digits: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    digits = data.load(data.PACKAGED).test_images
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "images.gz").write_bytes(gzip.compress(to_idx_bytes(digits), 1))
+    out = tmp_path / "killed"
+    options = ["--format", "jsonl", "--shard-size", "100", "--batch-size", "50"]
+    process = program(tmp_path / "in", "--output", out, "--model-dir", served_digits, *options)
+    wait_for_parts(out, 3, process)
+    second = program(tmp_path / "in", "--output", out, "--model-dir", served_digits, *options)
+    process.send_signal(signal.SIGSTOP)
+    _, words = second.communicate(timeout=120)
+    assert second.returncode == 2
+    assert words == (
+        f"{out} is in use by another run: wait until it has ended, or name another --output\n"
+    )
+    process.kill()
+    process.communicate(timeout=30)
+    before = len(list(out.glob(".parts/part-*")))
+    assert 3 <= before < 100
+    assert not (out / "summary.json").exists()
+    assert bulk(tmp_path / "in", output=out, shard_size=100) == 0
+    assert f"100 parts, {before} of them before" in capfd.readouterr().out
+    assert bulk(tmp_path / "in", output=tmp_path / "whole", shard_size=100) == 0
+    assert files_of(out) == files_of(tmp_path / "whole")
+    assert len(rows_of(out)) == len(digits)
+    assert not list(out.rglob(".incoming-*"))
+
+
+def test_a_full_disk_ends_the_run_and_with_room_it_goes_on(
+    given: Path, bulk: Call, tmp_path: Path, served_digits: Path
+) -> None:
+    def full() -> None:
+        """Lets no file grow over 10,000 bytes, as a full disk would."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+
+    out = tmp_path / "full"
+    options = ["--format", "jsonl", "--shard-size", str(SHARD), "--batch-size", "50"]
+    process = program(
+        *(given / "idx", "--output", out, "--model-dir", served_digits, *options), preexec_fn=full
+    )
+    _, words = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert words.startswith(
+        f"expected to write {out}/predictions/part-00000-of-00003.jsonl; File too large: make room"
+    )
+    assert list((out / "predictions").iterdir()) == []
+    assert bulk(given / "idx", output=out) == 0
+    assert bulk(given / "idx") == 0
+    assert files_of(out) == files_of(tmp_path / "out")
+
+
+def test_another_input_model_or_option_is_refused_and_changes_nothing(
+    given: Path,
+    bulk: Call,
+    tmp_path: Path,
+    save_digits: Callable[..., None],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "pictures"
+    shutil.copytree(given / "png" / "0", folder)
+    assert bulk(folder) == 0
+    before = files_of(tmp_path / "out")
+    save_digits(tmp_path / "other" / "2", seed=2)
+    (folder / "0000.png").write_bytes((folder / "0001.png").read_bytes())
+    out = tmp_path / "out"
+    start = f"expected in {out} predictions for the same input, model and options; it has those "
+    end = ": name another --output, or remove this one\n"
+    for changed, words in [
+        ({}, f"of another input, {folder} as it was before"),
+        ({"path": given / "png" / "0", "form": "parquet"}, "with format jsonl"),
+        ({"path": given / "png" / "0", "shard_size": 7}, f"with shard size {SHARD}"),
+        (
+            {"path": given / "png" / "0", "model_dir": tmp_path / "other"},
+            "with model version 1 and by another model, version 1",
+        ),
+    ]:
+        capfd.readouterr()
+        assert bulk(changed.pop("path", folder), **changed) == 2
+        assert capfd.readouterr().err == start + words + end
+    assert files_of(out) == before
+
+
+def damage(model: Path) -> None:
+    file = next((model / "variables").glob("variables.data*"))
+    file.write_bytes(file.read_bytes()[:100])
+
+
+def test_a_damaged_model_leaves_no_output(
+    given: Path,
+    bulk: Call,
+    tmp_path: Path,
+    save_digits: Callable[..., None],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    save_digits(tmp_path / "model" / "1", bias=float("nan"))
+    assert bulk(given / "idx", model_dir=tmp_path / "model") == 1
+    words = f"expected a model that answers about digits in {tmp_path}/model/1; it answers"
+    assert capfd.readouterr().err.startswith(words)
+    damage(tmp_path / "model" / "1")
+    assert bulk(given / "idx", model_dir=tmp_path / "model") == 1
+    assert "it does not load: " in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_worker_of_another_process_writes_the_same(
+    given: Path, bulk: Call, tmp_path: Path
+) -> None:
+    two = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    assert bulk(given / "tfrecord", beam_args=("--runner=DirectRunner", *two)) == 0
+    assert "Prism" not in (tmp_path / "out" / "log.txt").read_text()
+    assert bulk(given / "tfrecord", output=tmp_path / "one") == 0
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "one")
