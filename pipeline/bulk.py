@@ -51,16 +51,17 @@ def predict_in_bulk(options: Options) -> int:
     """Predicts, shows, and returns the exit code."""
     folder = options.output.expanduser().resolve()
     try:
+        given = _input(options, folder)
         base = options.model_dir or Workdir.at(options.workdir).serving
         model = choose(base.expanduser().resolve(), options.model_version)
-        given = _input(options, folder)
         with bulk_output.claimed(folder), bulk_log.logs_in(folder / bulk_output.LOG) as real:
             return _Run(options, folder, given, model, real).go()
     except (*WRONG_CALLS, data.DataError, BulkFailed) as error:
         print(error, file=sys.stderr)
         return WRONG_CALL if isinstance(error, WRONG_CALLS) else FAILED
     except OSError as error:
-        print(f"expected to read and write; {error}: see to it, then try again", file=sys.stderr)
+        words = f"expected to read {options.given} and to write {folder}; {error}"
+        print(f"{words}: see to it, then run the same command again", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from what is done.", file=sys.stderr)
@@ -154,6 +155,8 @@ class _Run:
                 job.run(made, waiting, beam_arguments(self._options.beam_args))
         except Exception as error:
             logging.getLogger(__name__).exception("the Beam job failed")
+            if str(error).startswith(KeyboardInterrupt.__name__):  # of a step of this process
+                raise KeyboardInterrupt from error
             words = words_of(error) or f"{type(error).__name__}: {error}".split("\n")[0]
             raise BulkFailed(
                 f"{words}\nThe libraries' log: {self._folder / bulk_output.LOG}"
