@@ -2,7 +2,7 @@
 
 The network stays as it is. The arms are compared on `eval` with a seed of their own; the best is
 then trained with other seeds and only then asked about `test`. Writes one JSON file a training to
-runs/studies and goes on where it was stopped.
+benchmarks/results and goes on where it was stopped.
 Usage: python benchmarks/recipe.py [--arms a,b] [--seeds 3] [--jobs 2]
 """
 

@@ -1,7 +1,7 @@
 """Trains the study's runs A, B and C again, over several seeds, and writes docs/study.md.
 
 AlexNet and VGG16 are trained with the same protocol at the size that two cores allow. Writes one
-JSON file a training to runs/studies and goes on where it was stopped.
+JSON file a training to benchmarks/results and goes on where it was stopped.
 Usage: python benchmarks/study.py [--seeds 3] [--jobs 2]
 """
 

@@ -18,7 +18,7 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-DEFAULT_FOLDER = pathlib.Path("runs/studies")
+DEFAULT_FOLDER = pathlib.Path(__file__).parent / "results"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +166,7 @@ def _train(training: Training, file: pathlib.Path) -> None:
             "test_loss": scoring.cross_entropy(answers, test.labels),
             "diagnosis": diagnosis_of(result.record, result.diagnosis),
         }
+        found["diagnosis"].pop("samples")  # they are nine tenths of the file
     part = file.with_suffix(".part")
     part.write_text(json.dumps(found, indent=1))
     part.replace(file)

@@ -1,7 +1,7 @@
 """Reproduces what happened to the study's VGG16, mends it by one measure at a time.
 
 Every training has the study's batch of 100 and its own seed; the input is 32x32, which two cores
-allow. Writes one JSON file a training to runs/studies and goes on where it was stopped.
+allow. Writes one JSON file a training to benchmarks/results and goes on where it was stopped.
 Usage: python benchmarks/vgg16.py [--seeds 5] [--steps 200] [--jobs 2]
 """
 

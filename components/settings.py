@@ -21,6 +21,7 @@ class ModelSettings:
       seed: of weights, dropout and the order of the images.
       augmentation: `none`, or how the images of a training are changed, such as `affine`.
       averaging: share of a training's steps over which its weights are averaged; 0 for none.
+      weight_decay: see `components.models.compiling.HParams`.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ModelSettings:
     seed: int
     augmentation: str = "none"
     averaging: float = 0.0
+    weight_decay: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

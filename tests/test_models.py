@@ -227,6 +227,18 @@ def test_build_compiles_with_the_rate_and_the_steps_that_it_is_given() -> None:
     assert model.loss == "sparse_categorical_crossentropy"
 
 
+def test_weight_decay_shrinks_kernels_and_leaves_biases_and_no_decay_leaves_all() -> None:
+    module = importlib.import_module(module_of("sequential"))
+    for decay, left in ((0.5, 0.95), (0.0, 1.0)):
+        model = module.build(HParams(0.1, weight_decay=decay))
+        for weight in model.trainable_variables:
+            weight.assign(keras.ops.ones(weight.shape))
+        zeros = [keras.ops.zeros(weight.shape) for weight in model.trainable_variables]
+        model.optimizer.apply(zeros, model.trainable_variables)
+        found = {w.name: float(keras.ops.mean(w)) for w in model.trainable_variables}
+        assert found == pytest.approx({"kernel": left, "bias": 1.0}, abs=1e-4)
+
+
 def test_build_takes_a_schedule_for_the_rate() -> None:
     module = importlib.import_module(module_of("sequential"))
     decay = keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.1)

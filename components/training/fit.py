@@ -165,7 +165,8 @@ def _compiled(job: FitJob, steps: int) -> tuple[keras.Model, int]:
         devices.strategy_for(gpus).scope(),
     ):
         averaging = momentum(job.model.averaging, job.epochs * steps)
-        model = module.build(HParams(rate, at_once, averaging), job.model.input_shape)
+        hparams = HParams(rate, at_once, averaging, job.model.weight_decay)
+        model = module.build(hparams, job.model.input_shape)
         model.optimizer.build(model.trainable_variables)
     return model, steps
 
