@@ -75,10 +75,12 @@ def document(tried: list[Result], finals: list[Result]) -> str:
         "## Selected on eval",
         "\n".join(["| arm | changes | eval |", "|---|---|---|", *selection]),
         "## Other seeds, asked about test once",
-        "\n".join(["| seed | eval | test | minutes on one core |", "|---|---|---|---|", *seeds]),
     ]
     if finals:
-        parts.append(_summary(finals))
+        head = ["| seed | eval | test | minutes on one core |", "|---|---|---|---|"]
+        parts += ["\n".join([*head, *seeds]), _summary(finals)]
+    else:
+        parts.append("They were not trained yet.")
     return "\n\n".join(parts) + "\n"
 
 

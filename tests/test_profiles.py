@@ -103,10 +103,13 @@ def test_only_laptop_has_a_budget() -> None:
 
 
 @pytest.mark.parametrize("profile", [PAPER, GPU], ids=lambda profile: profile.name)
-def test_full_profiles_train_ten_epochs_on_all_images_at_full_size(profile: Profile) -> None:
+def test_full_profiles_train_all_images_at_full_size_for_ten_epochs_or_the_recipe_s_twenty(
+    profile: Profile,
+) -> None:
     for name in REGISTRY:
         (rung,) = profile.of(name).rungs
-        assert (rung.images, rung.eval_images, rung.epochs) == (ALL, ALL, 10)
+        assert (rung.images, rung.eval_images) == (ALL, ALL)
+        assert rung.epochs == (20 if (profile.name, name) == ("gpu", "sequential") else 10)
         assert profile.of(name).input_side == 0
 
 
@@ -127,3 +130,8 @@ def test_paper_tries_the_study_s_runs_as_they_were() -> None:
 def test_gpu_leaves_the_precision_to_the_machine() -> None:
     assert GPU.precision == "auto"
     assert GPU.schedule == "one_cycle"
+
+
+def test_gpu_has_the_recipe_and_goes_through_the_whole_cycle() -> None:
+    assert (GPU.of("sequential").augmentation, GPU.of("sequential").averaging) == ("affine", 0.1)
+    assert all(GPU.patience >= GPU.of(name).rungs[0].epochs for name in REGISTRY)
