@@ -45,6 +45,13 @@ def main() -> None:
 @click.option("--dag-runner", type=click.Choice(("local", "beam")), default="local")
 @precision_option
 @click.option("--no-tune", is_flag=True, help="Use the hyperparameters that were found before.")
+@click.option(
+    "--parallel-trials",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Trials of a search at a time, each in a process of its own.",
+)
 @beam_args_argument
 def run(**options: object) -> None:
     """Run the pipeline.

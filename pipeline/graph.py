@@ -21,7 +21,7 @@ from components.schema_gen import CommittedSchema
 from components.selector import ModelSelector
 from components.serving_validator.component import ServingValidator
 from components.settings import TrainSettings, TuneSettings, to_config
-from components.tuning.component import RecordingTuner
+from components.tuning.component import RecordingTuner, tune_args
 from pipeline.report_node import report_node
 from pipeline.workdir import PIPELINE_NAME, Workdir
 
@@ -32,6 +32,7 @@ class ModelNodes:
 
     train: TrainSettings
     tune: TuneSettings | None
+    parallel_trials: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +122,7 @@ def _training_nodes(
             examples=examples,
             transform_graph=graph,
             tuner_fn="components.tuning.run.tuner_fn",
+            tune_args=tune_args(nodes.parallel_trials),
             custom_config=to_config(nodes.tune),
         ).with_id(f"Tuner.{name}")
     made["Trainer"] = Trainer(

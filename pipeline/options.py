@@ -20,6 +20,7 @@ class Options:
     precision: str | None
     no_tune: bool
     beam_args: tuple[str, ...]
+    parallel_trials: int = 1
 
     @property
     def model_names(self) -> tuple[str, ...]:
@@ -52,5 +53,7 @@ def check(options: Options) -> None:
       WrongCall: names what was expected and what came.
     """
     model_names(options.models)
+    if options.parallel_trials < 1:
+        raise WrongCall(f"expected --parallel-trials of 1 or more; got {options.parallel_trials}")
     if options.data not in ("", data.PACKAGED) and not pathlib.Path(options.data).exists():
         raise WrongCall(f"expected a folder or an .npz file at --data; {options.data} is not there")

@@ -120,7 +120,9 @@ class _Run:
             sha256=found_data.sha256,
             images=profile.images,
             test_images=images["test"],
-            models=model_nodes(profile, planned, names, self._workdir, found),
+            models=model_nodes(
+                *(profile, planned, names, self._workdir, found), self._options.parallel_trials
+            ),
             accuracy_floor=profile.accuracy_floor,
             served_state=pushes.served_state(self._workdir),
             pinned=pushes.pinned(self._workdir.serving),

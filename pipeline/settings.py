@@ -19,16 +19,19 @@ def model_nodes(
     models: Sequence[str],
     workdir: Workdir,
     hyperparameters: Mapping[str, dict[str, Any]] | None,
+    parallel_trials: int = 1,
 ) -> dict[str, ModelNodes]:
     """Returns the settings of each model's nodes.
 
     Args:
       hyperparameters: batch size and learning rate by model in place of a search, or None.
+      parallel_trials: of a search at a time; at most as many as it has.
     """
     return {
         name: ModelNodes(
             _training(profile, plan.models[name], name, workdir, (hyperparameters or {}).get(name)),
             None if hyperparameters else _search(profile, plan.models[name], name, workdir),
+            min(parallel_trials, plan.models[name].rung.trials),
         )
         for name in models
     }

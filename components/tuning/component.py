@@ -6,11 +6,14 @@ import shutil
 from typing import Any
 
 import keras_tuner
+from tfx.components.trainer.fn_args_utils import get_common_fn_args
 from tfx.components.tuner import component, executor
 from tfx.dsl.components.base import executor_spec
+from tfx.proto import tuner_pb2
 from tfx.types import artifact_utils
 
 from components.channels import Artifacts
+from components.tuning import parallel
 
 COMPLETED = "COMPLETED"
 
@@ -33,7 +36,7 @@ class Executor(executor.Executor):
         Raises:
           SearchFailed: no trial was completed; the message has the last one's reason.
         """
-        tuner = executor.search(input_dict, exec_properties, self._get_tmp_dir())
+        tuner = _search(input_dict, exec_properties, self._get_tmp_dir())
         trials = trials_of(tuner)
         if not any(trial["status"] == COMPLETED for trial in trials):
             raise SearchFailed(
@@ -50,6 +53,26 @@ class RecordingTuner(component.Tuner):
     """Outputs `best_hyperparameters` and `tuner_results`."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+
+def tune_args(parallel_trials: int) -> tuner_pb2.TuneArgs | None:
+    """Returns what asks the node for several trials at a time; None for one, as without it."""
+    if parallel_trials < 2:
+        return None
+    return tuner_pb2.TuneArgs(num_parallel_trials=parallel_trials)
+
+
+def _search(
+    input_dict: Artifacts, exec_properties: dict[str, Any], working_dir: str
+) -> keras_tuner.Tuner:
+    """Searches as TFX does, or with the workers that `tune_args` asks for; returns the tuner."""
+    asked = executor.get_tune_args(exec_properties)
+    if not asked or asked.num_parallel_trials < 2:
+        return executor.search(input_dict, exec_properties, working_dir)
+    fn_args = get_common_fn_args(input_dict, exec_properties, working_dir)
+    tuner = executor._get_tuner_fn(exec_properties)(fn_args).tuner
+    parallel.search(tuner, fn_args, asked.num_parallel_trials)
+    return tuner
 
 
 def trials_of(tuner: keras_tuner.Tuner) -> list[dict[str, Any]]:

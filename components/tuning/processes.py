@@ -1,0 +1,113 @@
+"""The processes of a parallel search's workers: started, replaced where they die, always ended."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from components.training.progress import LOGGER, TrainingProgress
+from components.training.stopping import Stop, TrainingStopped
+
+DEATHS = 3  # of one worker, after which the search is given up
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+class WorkerDied(RuntimeError):
+    """A worker died as often as it may."""
+
+
+@dataclasses.dataclass
+class Worker:
+    """One worker, and the process that it is now.
+
+    Attributes:
+      name: KerasTuner's id of it, under which its successor is given the same trial.
+      fn_args: see `components.tuning.worker.work`.
+      environment: variables beside those of this process.
+      deaths: how many of its processes ended before the search did.
+    """
+
+    name: str
+    fn_args: Mapping[str, Any]
+    environment: Mapping[str, str]
+    process: subprocess.Popen[str] | None = None
+    deaths: int = 0
+
+    def start(self) -> None:
+        """Starts a process that ends with this one, however this one ends."""
+        self.process = subprocess.Popen(
+            # With -P the current folder is not searched for modules, as it is not here.
+            [sys.executable, "-P", "-m", "components.tuning.worker", json.dumps(self.fn_args)],
+            stdin=subprocess.PIPE,  # never written to; the worker ends when it is closed
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **self.environment},
+            start_new_session=True,  # Ctrl-C goes to this process alone, which then ends them all
+        )
+        threading.Thread(target=relay, args=(self.process.stdout,), daemon=True).start()
+
+    def end(self) -> None:
+        """Ends its process at once: what it trains now is lost in any case."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            if self.process.stdin:
+                self.process.stdin.close()
+
+
+def run_workers(workers: Sequence[Worker], stop: Stop, deaths: int = DEATHS) -> None:
+    """Runs workers until all of them have ended well.
+
+    Args:
+      stop: looked at all the time.
+      deaths: of one worker, after which it is not started again.
+
+    Raises:
+      TrainingStopped: `stop` asked for it.
+      WorkerDied: a worker died too often.
+    """
+    try:
+        for worker in workers:
+            worker.start()
+        running = list(workers)
+        while running:
+            if stop.asked:
+                raise TrainingStopped("stopped by SIGTERM")
+            running = [worker for worker in running if _goes_on(worker, deaths)]
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _goes_on(worker: Worker, deaths: int) -> bool:
+    """Returns whether a worker still has work to do; starts it again where it died."""
+    code = worker.process.poll() if worker.process else 0
+    if not code:
+        return code is None
+    worker.deaths += 1
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    if worker.deaths >= deaths:
+        raise WorkerDied(
+            f"expected {worker.name} to train its trials; it died {worker.deaths} times, at last "
+            f"by {how}: its own words are in the log; completed trials are kept, and fewer "
+            "parallel trials need less memory"
+        )
+    LOGGER.warning("%s died by %s and is started again", worker.name, how)
+    worker.end()
+    worker.start()
+    return True
+
+
+def relay(lines: IO[str]) -> None:
+    """Logs a worker's progress as if the training were in this process."""
+    with lines:
+        for line in lines:
+            state = TrainingProgress(**json.loads(line))
+            LOGGER.info("%s", state, extra={"progress": state})
