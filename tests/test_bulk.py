@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import resource
 import shutil
 import signal
@@ -371,6 +372,27 @@ def test_another_input_model_or_option_is_refused_and_changes_nothing(
         assert bulk(changed.pop("path", folder), **changed) == 2
         assert capfd.readouterr().err == start + words + end
     assert files_of(out) == before
+
+
+def test_an_input_that_changes_meanwhile_is_no_success(
+    given: Path,
+    bulk: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(given / "idx", tmp_path / "in")
+    run = job.run
+
+    def run_and_touch(*arguments: Any) -> None:
+        run(*arguments)
+        os.utime(tmp_path / "in" / "a-images", (1, 1))
+
+    monkeypatch.setattr(job, "run", run_and_touch)
+    assert bulk(tmp_path / "in") == 1
+    words = f"{tmp_path}/in changed while it was read: name another --output and start again\n"
+    assert capfd.readouterr().err.endswith(words)  # after the log, which pytest keeps here
+    assert not (tmp_path / "out" / "summary.json").exists()
 
 
 def damage(model: Path) -> None:
