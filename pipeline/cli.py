@@ -52,6 +52,12 @@ def main() -> None:
     show_default=True,
     help="Trials of a search at a time, each in a process of its own.",
 )
+@click.option(
+    "--node-beam-args",
+    multiple=True,
+    metavar="NODE=ARGS",
+    help="Beam's arguments of one node, 'StatisticsGen=--runner=FlinkRunner ...' say.",
+)
 @beam_args_argument
 def run(**options: object) -> None:
     """Run the pipeline.

@@ -5,6 +5,7 @@ import pathlib
 
 from components import data
 from components.models import DEFAULT_MODELS, REGISTRY
+from pipeline import engines
 from pipeline.wrong_call import WrongCall
 
 
@@ -20,6 +21,7 @@ class Options:
     precision: str | None
     no_tune: bool
     beam_args: tuple[str, ...]
+    node_beam_args: tuple[str, ...] = ()
     parallel_trials: int = 1
 
     @property
@@ -57,3 +59,6 @@ def check(options: Options) -> None:
         raise WrongCall(f"expected --parallel-trials of 1 or more; got {options.parallel_trials}")
     if options.data not in ("", data.PACKAGED) and not pathlib.Path(options.data).exists():
         raise WrongCall(f"expected a folder or an .npz file at --data; {options.data} is not there")
+    engines.check(options.beam_args)
+    for arguments in engines.node_arguments(options.node_beam_args).values():
+        engines.check([*options.beam_args, *arguments])

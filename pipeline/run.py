@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from components import data
-from pipeline import conclusion, profiles, pushes, results, screen
+from pipeline import conclusion, engines, profiles, pushes, results, screen
 from pipeline.conclusion import FAILED, WRONG_CALL
 from pipeline.events import NodeFailed
 from pipeline.options import Options, check
@@ -157,6 +157,8 @@ class _Run:
         from pipeline import graph, runner
 
         made = graph.create_pipeline(settings)
+        per_node = engines.node_arguments(self._options.node_beam_args)
+        engines.give_arguments(made.components, per_node)
         runner.run(made, self._options.dag_runner, self._screen.on_node)
 
     def _conclude(self, facts: Mapping[str, Any], state: str) -> int:
