@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -11,9 +12,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from components.training.progress import LOGGER, TrainingProgress
+from components.training import progress
 from components.training.stopping import Stop, TrainingStopped
 
+LOGGER = logging.getLogger(__name__)
 DEATHS = 3  # of one worker, after which the search is given up
 SECONDS_BETWEEN_LOOKS = 0.1
 
@@ -109,5 +111,6 @@ def relay(lines: IO[str]) -> None:
     """Logs a worker's progress as if the training were in this process."""
     with lines:
         for line in lines:
-            state = TrainingProgress(**json.loads(line))
-            LOGGER.info("%s", state, extra={"progress": state})
+            if line.endswith("\n"):  # else the worker died while it wrote
+                state = progress.TrainingProgress(**json.loads(line))
+                progress.LOGGER.info("%s", state, extra={"progress": state})
