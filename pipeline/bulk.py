@@ -15,19 +15,13 @@ from components.bulk.inputs import Input
 from components.bulk.parts import Output
 from components.bulk.pieces import PNG, Piece
 from pipeline import bulk_log, bulk_output, bulk_screen, bulk_summary
+from pipeline.beam_arguments import beam_arguments
 from pipeline.bulk_model import ChosenModel, choose
 from pipeline.workdir import Workdir
 from pipeline.wrong_call import WrongCall
 
 DONE, FAILED, WRONG_CALL, STOPPED = 0, 1, 2, 130
 WRONG_CALLS = (WrongCall, WrongInput)
-# What DirectRunner falls back to. That tries Prism first, a program that it downloads.
-IN_MEMORY = (
-    "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
-    "--direct_running_mode=in_memory",
-    "--direct_num_workers=1",
-)
-DIRECT = "--runner=DirectRunner"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,9 +173,3 @@ def _preparing() -> Any:
     from serving.client.picture import read_digit
 
     return read_digit
-
-
-def beam_arguments(given: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the Beam arguments: the in-memory runner, then what the user gave."""
-    others = tuple(argument for argument in given if argument != DIRECT)
-    return others if any(a.startswith("--runner") for a in others) else (*IN_MEMORY, *others)

@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from components import data
 from pipeline import conclusion, engines, profiles, pushes, results, screen
+from pipeline.beam_arguments import beam_arguments
 from pipeline.conclusion import FAILED, WRONG_CALL
 from pipeline.events import NodeFailed
 from pipeline.options import Options, check
@@ -174,10 +175,3 @@ class _Run:
 
     def _say(self, words: str) -> None:
         self._console.print(words, soft_wrap=True, highlight=False)
-
-
-def beam_arguments(given: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the Beam arguments of the nodes: the in-memory runner, then what the user gave."""
-    from pipeline.runner import IN_MEMORY
-
-    return given if any(a.startswith("--runner") for a in given) else (*IN_MEMORY, *given)

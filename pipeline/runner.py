@@ -12,17 +12,10 @@ from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import launcher
 
+from pipeline.beam_arguments import IN_MEMORY
 from pipeline.events import Listener, NodeEvent, NodeFailed, State
 
 RUNNERS = {"local": LocalDagRunner, "beam": BeamDagRunner}
-IN_MEMORY = (
-    "--runner=DirectRunner",
-    "--direct_running_mode=in_memory",
-    "--direct_num_workers=1",
-    # Never used by this runner. Without an image or a package of its own, TFX packs itself into a
-    # source distribution for the workers at the start of every Beam node: seconds each.
-    "--sdk_container_image=none",
-)
 
 
 def run(pipeline: tfx_pipeline.Pipeline, dag_runner: str, listener: Listener) -> None:

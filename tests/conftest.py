@@ -212,7 +212,7 @@ def transform_output(tmp_path_factory: pytest.TempPathFactory) -> Any:
     metadata = tft.DatasetMetadata(text_format.Parse(SCHEMA_FILE.read_text(), schema_pb2.Schema()))
     rows = [{IMAGE: np.full((28, 28), shade, np.int64), LABEL: 3} for shade in (0, 255)]
     function = functools.partial(preprocessing_fn, custom_config={"input_shape": (32, 32, 3)})
-    options = PipelineOptions(["--runner=DirectRunner", "--direct_running_mode=in_memory"])
+    options = PipelineOptions(["--runner=FnApiRunner", "--direct_running_mode=in_memory"])
     with beam.Pipeline(options=options) as root, tft_beam.Context(temp_dir=temporary):
         transform_fn = (root | beam.Create(rows), metadata) | tft_beam.AnalyzeDataset(function)
         _ = transform_fn | tft_beam.WriteTransformFn(folder)

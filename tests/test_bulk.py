@@ -25,7 +25,8 @@ from components.bulk import inputs, job, parts
 from components.data import to_idx_bytes
 from components.example_gen import to_examples
 from components.saved_model import digest
-from pipeline.bulk import Options, beam_arguments, predict_in_bulk
+from pipeline.beam_arguments import beam_arguments
+from pipeline.bulk import Options, predict_in_bulk
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from components.data import to_idx_bytes
-from pipeline.bulk import IN_MEMORY, beam_arguments
+from pipeline.beam_arguments import IN_MEMORY, beam_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"tensorflow", "tfx", "apache_beam", "keras", "ml_metadata"}

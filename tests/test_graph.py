@@ -118,6 +118,14 @@ def test_a_run_compares_three_models_and_pushes_the_winner(
     assert set(states(output).values()) == {"done"}
 
 
+def test_no_beam_job_asks_for_a_runner_that_must_be_downloaded(
+    three_models: tuple[pathlib.Path, str],
+) -> None:
+    logs = "".join(file.read_text() for file in (three_models[0] / "logs").iterdir())
+    assert "FnApiRunner" in logs or "fn_runner" in logs
+    assert "prism" not in logs.lower()
+
+
 def test_what_is_pushed_answers_through_its_three_signatures(
     three_models: tuple[pathlib.Path, str],
 ) -> None:

@@ -41,7 +41,7 @@ from components.serving_validator.report import (
 )
 from components.training.dataset import read_split
 from components.training.run import PREDICTIONS_FILE, TRAINING_FILE
-from pipeline.runner import IN_MEMORY
+from pipeline.beam_arguments import IN_MEMORY
 
 pytestmark = pytest.mark.slow
 

@@ -20,11 +20,11 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from components import data
 from components.schema_gen import SCHEMA_FILE
 from pipeline import graph
+from pipeline.beam_arguments import IN_MEMORY
 from pipeline.kubeflow import layout, resources
 from pipeline.kubeflow.parameters import definitions, parameters_of, task_inputs
 from pipeline.plan import ModelPlan, Plan
 from pipeline.profiles import PROFILES, Profile
-from pipeline.runner import IN_MEMORY
 from pipeline.settings import model_nodes
 from pipeline.workdir import Workdir
 
