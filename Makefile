@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-BENCHMARKS := training pipeline time_to_accuracy serving kubeflow
+BENCHMARKS := training pipeline time_to_accuracy serving kubeflow doctor bulk
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet \
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url
 GPU := --extra gpu --overrides requirements/gpu-overrides.txt
