@@ -2,9 +2,10 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test check kubeflow doctor bench lock clean
+.PHONY: help setup run serve test test-flink check kubeflow doctor bench lock clean
 
 BIN := .venv/bin
+FLINK ?= runs/flink
 PYTEST := $(BIN)/python -m pytest
 BENCHMARKS := training pipeline time_to_accuracy serving kubeflow doctor bulk
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet \
@@ -12,7 +13,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject
 GPU := --extra gpu --overrides requirements/gpu-overrides.txt
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
 	@echo 'For example: make run ARGS="--profile smoke", make test ARGS="-k registry"'
 
 setup:  ## Make .venv with all that is needed (EXTRA=gpu adds CUDA, EXTRA=cpu goes back)
@@ -32,6 +33,11 @@ test: setup  ## Run the quick tests, then, if they pass, the slow ones
 		$(PYTEST) -m slow -n 2 --dist loadfile $(ARGS); slow=$$?; [ $$slow -eq 5 ] || code=$$slow; \
 	fi; \
 	echo "make test: $$SECONDS s in all"; exit $$code
+
+# The cluster of the tests has ports and logs of its own; what was fetched once is in FLINK.
+test-flink: setup  ## Run smoke on a Flink cluster of several processes (Java 11 to 17 and Maven)
+	@$(BIN)/python -m pipeline.flink fetch --folder $(FLINK)
+	@FLINK_FOLDER=$(FLINK) $(PYTEST) tests/flink/on_flink.py -v $(ARGS)
 
 check: setup  ## Check style and types
 	$(BIN)/ruff check .

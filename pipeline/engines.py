@@ -19,9 +19,13 @@ from pipeline.wrong_call import WrongCall
 
 FLINK, SPARK, PORTABLE = "FlinkRunner", "SparkRunner", "PortableRunner"
 ENGINES = (FLINK, SPARK, PORTABLE)
+IN_THIS_PROCESS = ("", "DirectRunner", "FnApiRunner")
 EMBEDDED = "embed"  # Beam's word for a job server in the same process
 NOT_AN_ADDRESS = ("[local]", "[auto]")
 SECONDS = 3.0
+# A worker of another process must import TFX before anything else of its family: TFDV imports a
+# module that TFX-BSL has no more, and TFX puts a stand-in for it into the process.
+PLUGIN = "--beam_plugin=tfx"
 SEE = "docs/flink.md says how to start one"
 
 
@@ -37,7 +41,7 @@ def node_arguments(given: Iterable[str]) -> dict[str, list[str]]:
         if not (name and equals):
             raise WrongCall(f"expected NODE=ARGS at --node-beam-args; got {text!r}")
         found.setdefault(name, []).extend(shlex.split(words))
-    return found
+    return {name: complete(arguments) for name, arguments in found.items()}
 
 
 def give_arguments(nodes: Iterable[Any], given: Mapping[str, Sequence[str]]) -> None:
@@ -52,6 +56,13 @@ def give_arguments(nodes: Iterable[Any], given: Mapping[str, Sequence[str]]) -> 
             known = ", ".join(sorted(beam))
             raise WrongCall(f"expected a Beam node of {known} at --node-beam-args; got {name!r}")
         beam[name].with_beam_pipeline_args(list(arguments))
+
+
+def complete(arguments: Sequence[str]) -> list[str]:
+    """Returns the arguments with what the workers of another runner than Beam's own need."""
+    runner = _parse(arguments).runner
+    elsewhere = runner not in IN_THIS_PROCESS
+    return [*arguments, PLUGIN] if elsewhere and PLUGIN not in arguments else [*arguments]
 
 
 def check(arguments: Sequence[str]) -> None:

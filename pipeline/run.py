@@ -128,7 +128,7 @@ class _Run:
             served_state=pushes.served_state(self._workdir),
             pinned=pushes.pinned(self._workdir.serving),
             schema_text=SCHEMA_FILE.read_text(),
-            beam_args=beam_arguments(self._options.beam_args),
+            beam_args=tuple(engines.complete(beam_arguments(self._options.beam_args))),
         )
 
     def _location(self) -> str:

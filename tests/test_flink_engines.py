@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline import engines
-from pipeline.flink.cluster import free_ports
+from pipeline.beam_arguments import IN_MEMORY
+from pipeline.flink.listening import free_ports
 from pipeline.wrong_call import WrongCall
 
 FLINK = {"flink-version": "1.19.3", "slots-total": 4}
@@ -171,6 +172,16 @@ class Node:
 
     def with_beam_pipeline_args(self, arguments: list[str]) -> None:
         self.arguments += arguments
+
+
+def test_workers_elsewhere_import_tfx_first() -> None:
+    there = ("--runner=FlinkRunner", "--parallelism=2")
+    assert engines.complete(there) == [*there, "--beam_plugin=tfx"]
+    assert engines.complete([*there, "--beam_plugin=tfx"]) == [*there, "--beam_plugin=tfx"]
+    assert engines.complete(IN_MEMORY) == [*IN_MEMORY]
+    assert engines.complete(["--runner=DirectRunner"]) == ["--runner=DirectRunner"]
+    of_a_node = engines.node_arguments(["Evaluator.sequential=--runner=SparkRunner"])
+    assert of_a_node["Evaluator.sequential"][-1] == "--beam_plugin=tfx"
 
 
 def test_a_node_gets_its_arguments_after_those_of_all_nodes() -> None:

@@ -1,0 +1,255 @@
+"""The smoke profile with its Beam jobs on a Flink cluster of several processes; `make test-flink`.
+
+The file's name keeps it out of `make test`: it needs Java and what `python -m pipeline.flink fetch`
+brings. FLINK_FOLDER names the folder with that, runs/flink by default.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from components import versions
+from components.training.dataset import read_split
+from pipeline.flink import cluster as clusters
+from pipeline.flink import state
+from pipeline.flink.fetch import fetched
+from pipeline.flink.settings import ClusterSettings
+
+pytestmark = pytest.mark.slow
+
+FOLDER = pathlib.Path(os.environ.get("FLINK_FOLDER", "runs/flink"))
+PROGRAM = (sys.executable, "-m", "pipeline")
+SMOKE = ("--profile", "smoke", "--models", "sequential")
+RUN_SECONDS = 1_800  # 5 minutes where nothing else runs
+SPLITS = {"train": 512, "eval": 128, "test": 200}
+QUANTILES = 0.02  # of what is measured: sketches of parts, merged in another order
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A run that ended."""
+
+    workdir: pathlib.Path
+    output: str
+    code: int
+
+    @property
+    def comparison(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.workdir / "report/comparison.json").read_text())
+        return found
+
+    def artifact(self, node: str, output: str) -> pathlib.Path:
+        """Returns the newest output of a node."""
+        found = (self.workdir / "artifacts" / node / output).iterdir()
+        return max(found, key=lambda at: int(at.name))
+
+
+def run(workdir: pathlib.Path, *words: str) -> Finished:
+    command = [*PROGRAM, "run", *SMOKE, "--workdir", str(workdir), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS)
+    return Finished(workdir, done.stdout + done.stderr, done.returncode)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[state.Cluster]:
+    """Two task managers with two slots each."""
+    folder = tmp_path_factory.mktemp("flink")
+    yield clusters.start(folder, fetched(FOLDER), ClusterSettings())
+    clusters.stop(folder)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A run in memory."""
+    finished = run(tmp_path_factory.mktemp("here"))
+    assert finished.code == 0, finished.output
+    return finished
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory, cluster: state.Cluster) -> Finished:
+    """The same run with every Beam job on the cluster."""
+    finished = run(tmp_path_factory.mktemp("there"), "--", *cluster.beam_args)
+    assert finished.code == 0, finished.output
+    return finished
+
+
+def worker_starts(cluster: state.Cluster) -> dict[str, int]:
+    """Returns how many Python workers each task manager has had so far."""
+    logs = (cluster.folder / "log").glob("taskmanager-*.log")
+    return {log.stem: log.read_text().count("Python sdk harness starting") for log in logs}
+
+
+def statistics(finished: Finished, split: str) -> dict[str, Any]:
+    """Returns the statistics of a split, flat: exact counts, and what sketches estimate."""
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    file = finished.artifact("StatisticsGen", "statistics") / f"Split-{split}/FeatureStats.pb"
+    (found,) = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets
+    flat: dict[str, Any] = {"examples": found.num_examples}
+    for feature in found.features:
+        name = ".".join(feature.path.step)
+        kind = feature.WhichOneof("stats")
+        stats = getattr(feature, kind)
+        flat[f"{name}: present"] = stats.common_stats.num_non_missing
+        for number in ("mean", "std_dev", "min", "max", "num_zeros", "avg_num_bytes", "unique"):
+            if hasattr(stats, number):
+                flat[f"{name}: {number}"] = getattr(stats, number)
+    return flat
+
+
+def metrics(finished: Finished) -> dict[str, float]:
+    """Returns what the Evaluator measured, by slice and name."""
+    import tensorflow_model_analysis as tfma
+
+    at = finished.artifact("Evaluator.sequential", "evaluation")
+    found: dict[str, float] = {}
+    for result in tfma.load_metrics(str(at)):
+        part = "".join(f"{k.column}={k.int64_value}" for k in result.slice_key.single_slice_keys)
+        for metric in result.metric_keys_and_values:
+            if metric.value.WhichOneof("type") == "double_value":
+                key = f"{part}/{metric.key.model_name}/{metric.key.name}"
+                found[key] = metric.value.double_value.value
+    return found
+
+
+def test_the_same_splits(here: Finished, there: Finished) -> None:
+    for split, count in SPLITS.items():
+        found, expected = (
+            read_split(f"{f.artifact('MnistExampleGen', 'examples')}/Split-{split}/*")
+            for f in (there, here)
+        )
+        assert len(found.labels) == count
+        np.testing.assert_array_equal(found.images, expected.images)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+    assert there.comparison["data"] == here.comparison["data"]
+
+
+def test_the_same_statistics(here: Finished, there: Finished) -> None:
+    for split, count in SPLITS.items():
+        found, expected = statistics(there, split), statistics(here, split)
+        assert found == pytest.approx(expected, rel=1e-6)
+        assert found["examples"] == count
+
+
+def test_the_same_winner(here: Finished, there: Finished) -> None:
+    for finished in (here, there):
+        found = finished.comparison
+        assert (found["winner"], found["blessed"]) == ("sequential", True)
+        assert versions.versions(finished.workdir / "serving" / "mnist") == [
+            found["pushed_version"]
+        ]
+
+
+def test_workers_were_processes_of_both_task_managers(
+    cluster: state.Cluster, there: Finished
+) -> None:
+    assert min(worker_starts(cluster).values()) > 0
+    assert len(worker_starts(cluster)) == 2
+
+
+def test_one_node_alone_on_the_cluster_measures_the_same(
+    here: Finished, cluster: state.Cluster, tmp_path: pathlib.Path
+) -> None:
+    """The same model, evaluated again on Flink; the training is not repeated."""
+    before = metrics(here)
+    arguments = " ".join(cluster.beam_args)
+    again = run(here.workdir, "--node-beam-args", f"Evaluator.sequential={arguments}")
+    assert again.code == 0, again.output
+    states = {w[1]: w[0] for line in again.output.splitlines() if len(w := line.split()) > 2}
+    assert (states["Trainer.sequential"], states["Evaluator.sequential"]) == ("cached", "done")
+    after = metrics(again)
+    assert after.keys() == before.keys()
+    assert after == pytest.approx(before, rel=1e-6, nan_ok=True)
+    assert again.comparison["winner"] == "sequential"
+
+
+def kill_a_task_manager_at_work(cluster: state.Cluster, run: subprocess.Popen[str]) -> str:
+    """Kills the first task manager that has a worker; returns its name."""
+    while run.poll() is None:
+        for name in ("taskmanager-1", "taskmanager-2"):
+            process = cluster.processes[name].find()
+            if process and process.children(recursive=True):
+                process.kill()
+                return name
+        time.sleep(0.1)
+    raise AssertionError("the run ended before a worker started")
+
+
+def test_a_job_goes_on_after_a_task_manager_was_killed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("killed")
+    cluster = clusters.start(folder, fetched(FOLDER), ClusterSettings())
+    try:
+        workdir = folder / "workdir"
+        command = [*PROGRAM, "run", *SMOKE, "--workdir", str(workdir), "--", *cluster.beam_args]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run_:
+            killed = kill_a_task_manager_at_work(cluster, run_)
+            output, _ = run_.communicate(timeout=RUN_SECONDS)
+        assert run_.returncode == 0, output
+        assert not cluster.running()[killed]
+        log = (cluster.folder / "log" / "jobmanager.log").read_text()
+        assert "switched from state RUNNING to RESTARTING" in log
+    finally:
+        clusters.stop(folder)
+
+
+def test_a_node_fails_with_words_where_no_task_manager_is_left_and_the_next_run_goes_on(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("lost")
+    settings = ClusterSettings(task_managers=1, slot_seconds=5, restarts=1)
+    cluster = clusters.start(folder, fetched(FOLDER), settings)
+    workdir = folder / "workdir"
+    try:
+        command = [*PROGRAM, "run", *SMOKE, "--workdir", str(workdir), "--", *cluster.beam_args]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run_:
+            kill_a_task_manager_at_work(cluster, run_)
+            output, _ = run_.communicate(timeout=RUN_SECONDS)
+        words = " ".join(output.split())
+        assert run_.returncode == 1, output
+        assert "MnistExampleGen failed" in words
+        assert not list((workdir / "artifacts" / "MnistExampleGen" / "examples").glob("*"))
+    finally:
+        clusters.stop(folder)
+    clusters.start(folder, fetched(FOLDER), ClusterSettings())
+    try:
+        after = run(workdir, "--", *cluster.beam_args)
+        assert after.code == 0, after.output
+    finally:
+        clusters.stop(folder)
+
+
+def test_two_runs_share_a_cluster(cluster: state.Cluster, tmp_path: pathlib.Path) -> None:
+    command = [*PROGRAM, "run", *SMOKE, "--no-tune", "--", *cluster.beam_args]
+    del command[command.index("--no-tune")]
+    runs = [
+        subprocess.Popen(
+            [*command[:3], "--workdir", str(tmp_path / name), *command[3:]],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("a", "b")
+    ]
+    outputs = [run_.communicate(timeout=2 * RUN_SECONDS)[0] for run_ in runs]
+    assert [run_.returncode for run_ in runs] == [0, 0], "\n".join(outputs)
+
+
+def test_nothing_of_a_stopped_cluster_is_left(tmp_path: pathlib.Path) -> None:
+    cluster = clusters.start(tmp_path, fetched(FOLDER), ClusterSettings(task_managers=1))
+    processes = [psutil.Process(p.pid) for p in cluster.processes.values()]
+    clusters.stop(tmp_path)
+    assert not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    shutil.rmtree(cluster.folder)
