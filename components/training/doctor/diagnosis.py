@@ -36,10 +36,12 @@ class Diagnosis:
 
     Attributes:
       healthy: in words, where nothing else was found.
+      blind: why the doctor could not look into the network; empty where it could.
     """
 
     findings: tuple[Finding, ...]
     healthy: str = ""
+    blind: str = ""
 
     @property
     def state(self) -> str:
@@ -53,7 +55,8 @@ class Diagnosis:
 
     def __str__(self) -> str:
         """Returns all findings in one line."""
-        return "; ".join(map(str, self.findings)) or f"{HEALTHY}: {self.healthy}"
+        said = "; ".join(map(str, self.findings)) or f"{HEALTHY}: {self.healthy}"
+        return f"{said}; the doctor could not look inside ({self.blind})" if self.blind else said
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +90,8 @@ def judge_the_end(chart: Chart, ending: Ending, limits: Thresholds) -> Diagnosis
     """Judges the weights that a training ends with.
 
     Args:
-      chart: until the end of their epoch; the last sample was taken of them.
+      chart: until the end of their epoch; the last sample was taken of them, or not long before.
+        Without samples the losses alone are judged.
     """
     lost = ending.val_loss >= limits.recovered * limits.chance
     findings = []
@@ -96,7 +100,7 @@ def judge_the_end(chart: Chart, ending: Ending, limits: Thresholds) -> Diagnosis
         findings = [_exploding(chart, limits, limits.recovery_steps) or Finding(EXPLODING, what)]
     elif lost and (exploding := _exploding(chart, limits, limits.recovery_steps)):
         findings = [exploding]
-    elif unfit := _unfit(chart.samples[-1]):
+    elif chart.samples and (unfit := _unfit(chart.samples[-1])):
         findings = [Finding(EXPLODING, unfit)]
     else:
         findings = [
@@ -138,15 +142,18 @@ def _unfit(sample: Sample) -> str:
 
 
 def _standing_still(chart: Chart, limits: Thresholds) -> list[Finding]:
-    """Returns what keeps a training from getting on, and how that shows."""
+    """Returns what keeps a training from getting on, and how that shows.
+
+    One sample is too few to tell; without any the losses have to do.
+    """
     recent = chart.samples[-limits.confirmations :]
-    if len(recent) < limits.confirmations:
+    if recent and len(recent) < limits.confirmations:
         return []
     level = not_learning(chart.losses, limits)
     found = [*_still(recent, limits, lost=level is not None)]
     if level is None:
         return found
-    share = min(sample.share for sample in recent)
+    share = min((sample.share for sample in recent), default=0.0)
     if share >= limits.collapsed_share:
         what = words.one_class(recent[-1].top, share, level.mean, "the batch kept aside")
         found.append(Finding(COLLAPSED, what))

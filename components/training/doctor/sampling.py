@@ -1,10 +1,13 @@
 """Looks into a network: one forward and backward pass of a small batch, outside of the training.
 
 It reads weights and the optimizer's state and writes nothing: dropout is off, batch normalisation
-uses its moving figures, and no random number is drawn.
+uses its moving figures, and no random number is drawn. Nothing is traced: the first look at `vgg16`
+of 32x32 took 0.5 s of a processor and the others 0.35 s, against 1.1 s and 0.2 s with a graph, and
+in a short training there are few.
 """
 
 import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -31,23 +34,30 @@ class _Row:
 
 
 class Sampler:
-    """Takes samples of a compiled classifier whose layers form a graph, such as a `Sequential`."""
+    """Takes samples of a compiled classifier: a `Sequential`, or a functional model.
+
+    In a `Sequential`, layers may come again and be nested in others. A functional model is seen
+    by its outer layers, each of which must come once.
+    """
 
     def __init__(self, model: keras.Model, pixels: tf.Tensor, labels: tf.Tensor) -> None:
-        """Takes the batch that is kept aside: float32 [n, *input_shape] and int64 [n]."""
-        layers = [x for x in model.layers if not isinstance(x, keras.layers.InputLayer)]
+        """Takes the batch that is kept aside: float32 [n, *input_shape] and int64 [n].
+
+        Raises:
+          Exception: whatever Keras has against a look into this network.
+        """
+        layers = list(_flat(model))
         self._rows = _rows(layers)
-        self._probe = keras.Model(model.inputs, [layer.output for layer in layers])
+        self._outputs = _run(model, layers)
         optimizer = model.optimizer
         self._scale = getattr(optimizer, "dynamic_scale", None)
         self._optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         self._half = any(layer.compute_dtype == "float16" for layer in layers)
         self._batch = pixels, labels
-        self._look = tf.function(self._figures, autograph=False)
 
     def take(self, step: int, epoch: int) -> Sample:
         """Returns what the network looks like after so many steps, in that epoch (from 0)."""
-        found = self._look()
+        found = self._figures()
         loss, top, share, scale = found["whole"].numpy().tolist()
         layers = [
             _layer(row, *figures)
@@ -62,8 +72,7 @@ class Sampler:
         factor = tf.clip_by_value(scale, 1.0, LARGEST_SCALE)
         variables = [_primary(v) for row in self._rows for v in row.layer.trainable_weights]
         with tf.GradientTape() as tape:
-            outputs = self._probe(pixels, training=False)
-            outputs = outputs if isinstance(outputs, list) else [outputs]
+            outputs = self._outputs(pixels)
             losses = keras.losses.sparse_categorical_crossentropy(labels, outputs[-1])
             scaled = tf.reduce_mean(losses) * factor
         gradients = iter(tape.gradient(scaled, variables))
@@ -106,14 +115,45 @@ class Sampler:
         return tf.cast(_primary(momentum), tf.float32) / (root + self._optimizer.epsilon)
 
 
+def _flat(model: keras.Model) -> Iterator[keras.Layer]:
+    """Yields the layers in their order, of a `Sequential` those in nested ones too."""
+    for layer in model.layers:
+        if isinstance(model, keras.Sequential) and isinstance(layer, keras.Sequential):
+            yield from _flat(layer)
+        elif not isinstance(layer, keras.layers.InputLayer):
+            yield layer
+
+
+def _run(model: keras.Model, layers: list[keras.Layer]) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """Returns what computes the layers' outputs, of which the last is the model's.
+
+    A `Sequential` is run layer by layer: it builds itself anew with each layer that is added, so
+    that the layers' `output`s belong to different graphs, and a model of them all is as many.
+    """
+    if not isinstance(model, keras.Sequential):
+        probe = keras.Model(model.inputs, [*(layer.output for layer in layers), *model.outputs])
+        return lambda pixels: probe(pixels, training=False)
+
+    def outputs(pixels: tf.Tensor) -> list[tf.Tensor]:
+        found = [pixels]
+        for layer in layers:
+            found.append(layer(found[-1], training=False))
+        return found[1:]
+
+    return outputs
+
+
 def _rows(layers: list[keras.Layer]) -> list[_Row]:
-    rows: list[_Row] = []
+    """Returns a row for each layer with weights; of one that comes again, its first place."""
+    rows: dict[int, _Row] = {}
+    last: int | None = None
     for place, layer in enumerate(layers):
         if layer.trainable_weights or hasattr(layer, "kernel"):
-            rows.append(_Row(layer, place, place if _is_relu(layer) else None))
-        elif rows and _is_relu(layer) and rows[-1].relu is None:
-            rows[-1] = dataclasses.replace(rows[-1], relu=place)
-    return rows
+            last = id(layer)
+            rows.setdefault(last, _Row(layer, place, place if _is_relu(layer) else None))
+        elif last is not None and _is_relu(layer) and rows[last].relu is None:
+            rows[last] = dataclasses.replace(rows[last], relu=place)
+    return list(rows.values())
 
 
 def _is_relu(layer: keras.Layer) -> bool:
@@ -134,8 +174,8 @@ def _outputs(row: _Row, outputs: list[tf.Tensor]) -> list[tf.Tensor]:
 
 def _norm(values: list[Any]) -> tf.Tensor:
     """Returns the norm of some tensors together, float32; None stands for zeros."""
-    squares = [tf.reduce_sum(tf.square(tf.cast(v, tf.float32))) for v in values if v is not None]
-    return tf.sqrt(tf.add_n(squares)) if squares else tf.zeros(())
+    halves = [tf.nn.l2_loss(tf.cast(v, tf.float32)) for v in values if v is not None]
+    return tf.sqrt(2 * tf.add_n(halves)) if halves else tf.zeros(())
 
 
 def _primary(variable: keras.Variable) -> Any:

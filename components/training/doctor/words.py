@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from components.training.doctor.chart import Chart, Layer, Point, Sample
+from components.training.doctor.chart import Chart, Layer, Point, Sample, mean_of
 
 FLOAT16_MOST = 65_504  # the largest finite float16
 
@@ -23,12 +23,16 @@ def _updates(sample: Sample) -> list[float]:
 
 def course(chart: Chart) -> str:
     """Returns what a healthy training looks like."""
-    if not chart.samples:
+    if not chart.losses:
         return "nothing was seen yet"
+    newest = mean_of(chart.losses[-max(len(chart.losses) // 10, 1) :])
+    loss = f"loss from {number(chart.losses[0].mean)} to {number(newest.mean)}"
+    parts = [f"{loss} in {newest.end:,} steps"]
+    if not chart.samples:
+        return parts[0]
     last = chart.samples[-1]
     layers = [layer for layer in last.layers if layer.size]
-    loss = f"loss from {number(chart.samples[0].loss)} to {number(last.loss)}"
-    parts = [f"{loss} on the batch kept aside in {last.step:,} steps"]
+    parts.append(f"{number(last.loss)} on the batch kept aside at step {last.step:,}")
     if layers:
         parts.append(f"gradient norms {_range([x.gradient for x in layers])}")
         # A schedule's rate begins low and ends at 0: the layers at their most.
@@ -45,11 +49,10 @@ def course(chart: Chart) -> str:
 def explosion(chart: Chart, start: Point, peak: Point) -> str:
     """Returns when the loss went up, from what to what, and in which layer the gradient did."""
     earlier = [point.mean for point in chart.losses if point.end < start.end]
-    before = earlier[-1] if earlier else chart.samples[0].loss if chart.samples else math.nan
-    said = (
-        f"{_when(chart, start)} the loss went from {number(before)} to {number(start.highest)}"
-        f"{_height(start, peak)}"
-    )
+    looks = [sample.loss for sample in chart.samples if sample.step <= start.end - start.steps]
+    before = earlier[-1] if earlier else looks[-1] if looks else math.nan
+    came = f"went from {number(before)} to" if not math.isnan(before) else "was"
+    said = f"{_when(chart, start)} the loss {came} {number(start.highest)}{_height(start, peak)}"
     grown = _grown(chart, start)
     return f"{said}; {grown}" if grown else said
 
