@@ -32,7 +32,10 @@ from components.tuning.processes import Worker, WorkerDied, run_workers
 from components.tuning.results import read_trials
 from components.tuning.run import tuner_fn
 from components.tuning.worker import send_messages
+from pipeline import plan, profiles
 from pipeline.options import Options, check
+from pipeline.settings import model_nodes
+from pipeline.workdir import Workdir
 from pipeline.wrong_call import WrongCall
 
 pytestmark = pytest.mark.slow
@@ -375,3 +378,13 @@ def test_fewer_than_one_trial_at_a_time_is_a_wrong_call() -> None:
     )
     with pytest.raises(WrongCall, match="^expected --parallel-trials of 1 or more; got 0$"):
         check(options)
+
+
+def test_no_more_trials_at_a_time_than_a_search_has(tmp_path: pathlib.Path) -> None:
+    smoke = profiles.PROFILES["smoke"]
+    no_budget = plan.Plan(
+        {"vgg16": plan.ModelPlan(smoke.of("vgg16").rungs[0], "float32", 0.0)}, None
+    )
+    nodes = model_nodes(smoke, no_budget, ["vgg16"], Workdir.at(tmp_path), None, 8)["vgg16"]
+    assert nodes.tune
+    assert nodes.parallel_trials == nodes.tune.trials < 8
