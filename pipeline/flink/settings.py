@@ -96,6 +96,7 @@ def configuration(settings: ClusterSettings, ports: Ports, scratch: pathlib.Path
         # The runner is on every class path: loaded from there, it keeps a job's workers from one
         # stage to the next (--environment_cache_millis); loaded from the job, it starts new ones.
         "classloader.resolve-order": "parent-first",
+        "taskmanager.load-balance.mode": "SLOTS",  # one slot of each, not all of one
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": settings.restarts,
         "restart-strategy.fixed-delay.delay": f"{settings.restart_seconds} s",
