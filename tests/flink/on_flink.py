@@ -178,7 +178,7 @@ def test_one_node_alone_on_the_cluster_measures_the_same(
 def kill_a_task_manager_at_work(cluster: state.Cluster, run: subprocess.Popen[str]) -> str:
     """Kills the first task manager that has a worker; returns its name."""
     while run.poll() is None:
-        for name in ("taskmanager-1", "taskmanager-2"):
+        for name in (n for n in cluster.processes if n.startswith("taskmanager")):
             process = cluster.processes[name].find()
             if process and process.children(recursive=True):
                 process.kill()
@@ -233,11 +233,10 @@ def test_a_node_fails_with_words_where_no_task_manager_is_left_and_the_next_run_
 
 
 def test_two_runs_share_a_cluster(cluster: state.Cluster, tmp_path: pathlib.Path) -> None:
-    command = [*PROGRAM, "run", *SMOKE, "--no-tune", "--", *cluster.beam_args]
-    del command[command.index("--no-tune")]
+    command = [*PROGRAM, "run", *SMOKE, "--workdir"]
     runs = [
         subprocess.Popen(
-            [*command[:3], "--workdir", str(tmp_path / name), *command[3:]],
+            [*command, str(tmp_path / name), "--", *cluster.beam_args],
             stdout=subprocess.PIPE,
             text=True,
         )
