@@ -305,12 +305,17 @@ def test_a_worker_that_keeps_dying_fails_the_search_in_one_sentence(tmp_path: pa
 
 
 def test_ctrl_c_ends_all_workers(tmp_path: pathlib.Path) -> None:
-    crew = workers(tmp_path, "import time; time.sleep(600)")
+    crew = workers(tmp_path, "import time; time.sleep(60)")
+    # A shell lets what it starts in the background ignore SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        run_workers(crew, Stop())
-    timer.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_workers(crew, Stop())
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
     assert [w.process.returncode for w in crew if w.process] == [-signal.SIGKILL] * 2
 
 
