@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.metadata
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 # Beam's runner for Flink comes as a ready job server of one file, and as the libraries that it is
 # made of. These are taken: they are to be had where the large file is not.
@@ -30,13 +30,15 @@ EXCLUSION = """
 JOB_SERVICE = "beam-runners-java-job-service"
 # Flink and its logging come from Flink; the rest is for Google's storage, whose own classes stay
 # since the job server names them. What is left is sent to the cluster with each job.
-EXCLUDED = {
-    "org.apache.flink": "*",
-    "org.slf4j": "*",
-    "io.grpc": "*",
-    "io.opencensus": "*",
-    "com.google.api.grpc": "*",
-}
+EXCLUDED = (
+    ("org.apache.flink", "*"),
+    ("org.slf4j", "*"),
+    ("io.grpc", "*"),
+    ("io.opencensus", "*"),
+    ("com.google.api.grpc", "*"),
+    # For workers in Java; it holds classes of the runner again, in the job service's release.
+    ("org.apache.beam", "beam-sdks-java-harness"),
+)
 
 
 class VersionMismatch(RuntimeError):
@@ -69,12 +71,12 @@ class Versions:
     def pom(self) -> str:
         """Maven's list of the runner's libraries, without Flink's own."""
         runner = f"beam-runners-flink-{self.flink_minor}"
-        made = _dependency(runner, self.runner, {**EXCLUDED, "org.apache.beam": JOB_SERVICE})
+        made = _dependency(runner, self.runner, (*EXCLUDED, ("org.apache.beam", JOB_SERVICE)))
         return POM.format(dependencies=made + _dependency(JOB_SERVICE, self.job_service, EXCLUDED))
 
 
-def _dependency(name: str, version: str, excluded: Mapping[str, str]) -> str:
-    exclusions = "".join(EXCLUSION.format(group=g, name=n) for g, n in excluded.items())
+def _dependency(name: str, version: str, excluded: Sequence[tuple[str, str]]) -> str:
+    exclusions = "".join(EXCLUSION.format(group=g, name=n) for g, n in excluded)
     return DEPENDENCY.format(name=name, version=version, exclusions=exclusions)
 
 
