@@ -35,9 +35,9 @@ test: setup  ## Run the quick tests, then, if they pass, the slow ones
 	echo "make test: $$SECONDS s in all"; exit $$code
 
 # The cluster of the tests has ports and logs of its own; what was fetched once is in FLINK.
-test-flink: setup  ## Run smoke on a Flink cluster of several processes (Java 11 to 17 and Maven)
+test-flink: setup  ## Run smoke on a Flink cluster of several processes (needs Java 11 to 17, Maven)
 	@$(BIN)/python -m pipeline.flink fetch --folder $(FLINK)
-	@FLINK_FOLDER=$(FLINK) $(PYTEST) tests/flink/on_flink.py -v $(ARGS)
+	@FLINK_FOLDER=$(FLINK) $(PYTEST) tests/flink/on_flink.py tests/flink/on_dataflow.py -v $(ARGS)
 
 check: setup  ## Check style and types
 	$(BIN)/ruff check .

@@ -44,7 +44,7 @@ class RehearsalRunner(PipelineRunner):
         options.view_as(TestOptions).dry_run = True  # else the bucket is asked about, for long
         faults = PipelineOptionsValidator(options, dataflow).validate()
         if faults:
-            words = "; ".join(fault.strip() for fault in faults)
+            words = "; ".join(fault.strip(" .\n") for fault in faults)
             raise ValueError(f"expected options that Dataflow takes; {words}")
         workers = EmbeddedPythonEnvironment(capabilities=python_sdk_capabilities())
         here = pipeline.to_runner_api(default_environment=workers)  # before Dataflow changes it
