@@ -33,7 +33,6 @@ PROGRAM = (sys.executable, "-m", "pipeline")
 SMOKE = ("--profile", "smoke", "--models", "sequential")
 RUN_SECONDS = 1_800  # 5 minutes where nothing else runs
 SPLITS = {"train": 512, "eval": 128, "test": 200}
-QUANTILES = 0.02  # of what is measured: sketches of parts, merged in another order
 
 
 @dataclasses.dataclass(frozen=True)
