@@ -438,6 +438,15 @@ def test_another_thread_leaves_the_handler_alone(unheard: list[int]) -> None:
     assert found == [(before, False)]
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Python's own answer to SIGINT, which a shell's job in the background begins without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_control_c_is_what_it_was(tmp_path: pathlib.Path, unheard: list[int]) -> None:
     with (
         at_steps(2, call=lambda: signal.raise_signal(signal.SIGINT)),
