@@ -23,7 +23,7 @@ import time
 from typing import Any
 
 EVAL_IMAGES = 500
-IN_MEMORY = ["--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
+IN_MEMORY = ["--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
 TRANSFORM, SPLITS = "transform", {"train": slice(0, 48_000), "eval": slice(48_000, 60_000)}
 
 
@@ -122,21 +122,16 @@ def _write_inputs(folder: pathlib.Path, images: int) -> None:
     import tensorflow as tf
 
     from components import data
+    from components.example_gen import to_examples
     from components.features import IMAGE, LABEL
 
     raw = data.load("")
     for split, part in SPLITS.items():
         count = images if split == "train" else EVAL_IMAGES
-        pairs = zip(raw.train_images[part][:count], raw.train_labels[part][:count], strict=True)
+        images_, labels = raw.train_images[part][:count], raw.train_labels[part][:count]
         with tf.io.TFRecordWriter(str(folder / f"{split}.gz"), "GZIP") as writer:
-            for image, label in pairs:
-                values = {IMAGE: image.ravel().tolist(), LABEL: [int(label)]}
-                features = {
-                    name: tf.train.Feature(int64_list=tf.train.Int64List(value=value))
-                    for name, value in values.items()
-                }
-                example = tf.train.Example(features=tf.train.Features(feature=features))
-                writer.write(example.SerializeToString())
+            for example in to_examples(images_, labels):
+                writer.write(example)
     _write_transform(folder / TRANSFORM, {IMAGE: raw.train_images[0].astype("int64"), LABEL: 3})
 
 

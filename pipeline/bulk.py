@@ -14,9 +14,10 @@ from components.bulk.faults import BulkFailed, WrongInput, words_of
 from components.bulk.inputs import Input
 from components.bulk.parts import Output
 from components.bulk.pieces import PNG, Piece
-from pipeline import bulk_log, bulk_output, bulk_screen, bulk_summary
+from pipeline import bulk_output, bulk_screen, bulk_summary
 from pipeline.beam_arguments import beam_arguments
 from pipeline.bulk_model import ChosenModel, choose
+from pipeline.log_file import libraries_logged, logs_in
 from pipeline.workdir import Workdir
 from pipeline.wrong_call import WrongCall
 
@@ -48,7 +49,11 @@ def predict_in_bulk(options: Options) -> int:
         given = _input(options, folder)
         base = options.model_dir or Workdir.at(options.workdir).serving
         model = choose(base.expanduser().resolve(), options.model_version)
-        with bulk_output.claimed(folder), bulk_log.logs_in(folder / bulk_output.LOG) as real:
+        with (
+            bulk_output.claimed(folder),
+            logs_in(folder / bulk_output.LOG) as real,
+            libraries_logged(),
+        ):
             return _Run(options, folder, given, model, real).go()
     except (*WRONG_CALLS, data.DataError, BulkFailed) as error:
         print(error, file=sys.stderr)

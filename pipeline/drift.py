@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from pipeline import screen
+from pipeline.log_file import logs_in
 from pipeline.workdir import SERVED_NAME, Workdir
 
 NO_DRIFT, WRONG_CALL, DRIFT = 0, 2, 3
@@ -57,7 +57,7 @@ def _check(workdir: Workdir, folder: pathlib.Path) -> None:
 def _quiet(workdir: Workdir) -> Iterator[TextIO]:
     """Sends what the libraries say to a log; yields the real output."""
     workdir.logs.mkdir(exist_ok=True)
-    with screen.logs_in(workdir.logs / "drift.log") as output:
+    with logs_in(workdir.logs / "drift.log") as output:
         yield output
 
 

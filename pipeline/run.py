@@ -20,6 +20,7 @@ from pipeline import conclusion, engines, profiles, pushes, results, screen
 from pipeline.beam_arguments import beam_arguments
 from pipeline.conclusion import FAILED, WRONG_CALL
 from pipeline.events import NodeFailed
+from pipeline.log_file import logs_in
 from pipeline.options import Options, check
 from pipeline.workdir import Workdir, WorkdirBusy, locked
 from pipeline.wrong_call import WrongCall
@@ -46,7 +47,7 @@ def run_pipeline(options: Options) -> int:
 def _run_locked(options: Options, workdir: Workdir) -> int:
     begun = time.monotonic()
     log = workdir.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    with screen.logs_in(log) as output:
+    with logs_in(log) as output:
         console = screen.console_on(output)
         logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr, force=True)
         absl_logging.set_verbosity(absl_logging.INFO)

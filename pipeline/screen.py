@@ -1,9 +1,7 @@
 """What the user sees while a run goes on and at its end; the libraries' own words go to a file."""
 
 import logging
-import os
 import pathlib
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,30 +30,6 @@ SHOWN = (  # keys of a row of the comparison that these need
     *("train_seconds", "eval_accuracy", "test_accuracy", "latency_ms", "model_bytes", "status"),
 )
 SECONDS_OF_SILENCE = 20.0  # of a training, where the output is no terminal
-
-
-@contextmanager
-def logs_in(file: pathlib.Path) -> Iterator[TextIO]:
-    """Sends all that is written to standard output and error to a file.
-
-    TensorFlow writes to the descriptors themselves, so these are moved. Yields the real output.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(1), os.dup(2)]
-    log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
-    try:
-        with os.fdopen(os.dup(kept[0]), "w", buffering=1) as real:
-            yield real
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for descriptor, copy in enumerate(kept, start=1):
-            os.dup2(copy, descriptor)
-            os.close(copy)
 
 
 class Screen(logging.Handler):

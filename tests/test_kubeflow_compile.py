@@ -203,7 +203,7 @@ def test_arguments_of_beam_are_of_all_nodes_or_of_one() -> None:
         *compiler.compile_pipeline(
             options(
                 beam_args=("--runner=SparkRunner",),
-                node_beam_args={"StatisticsGen": "--runner=FlinkRunner --parallelism=4"},
+                node_beam_args={"StatisticsGen": ["--runner=FlinkRunner", "--parallelism=4"]},
             )
         )
     )
@@ -222,7 +222,7 @@ def test_arguments_of_beam_are_of_all_nodes_or_of_one() -> None:
 
 def test_arguments_of_beam_for_a_node_that_has_none_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected a Beam node of .*StatisticsGen.*got 'Nothing'"):
-        compiler.compile_pipeline(options(node_beam_args={"Nothing": "--x"}))
+        compiler.compile_pipeline(options(node_beam_args={"Nothing": ["--x"]}))
 
 
 def test_a_failed_write_leaves_the_file_as_it_was(

@@ -16,7 +16,7 @@ from components.features import to_pixels
 from components.models.compiling import HParams, compile_classifier
 from components.settings import ModelSettings, TuneSettings
 from components.training.dataset import Digits
-from components.training.fit import FitJob, OutOfMemory
+from components.training.fit import FitJob, OutOfMemory, fit
 from components.tuning.component import trials_of
 from components.tuning.hypermodel import BatchAndRate
 from components.tuning.memory import fitting, one_step_of
@@ -78,6 +78,15 @@ def job(batch_size: int) -> FitJob:
 
 def test_what_fits_is_found_by_one_step_of_each() -> None:
     assert fitting((4, 16, 8), one_step_of(job(0))) == (4, 8)
+
+
+def test_a_full_disk_is_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "/state/x; No space left on device")
+
+    monkeypatch.setattr("components.training.fit.run_epochs", full)
+    with pytest.raises(tf.errors.ResourceExhaustedError, match="No space left on device"):
+        fit(job(8))
 
 
 def test_the_largest_is_tried_first_and_smaller_ones_only_where_it_does_not_fit() -> None:

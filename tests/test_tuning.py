@@ -22,7 +22,8 @@ from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils
 
-from components.features import IMAGE, LABEL, to_pixels
+from components.example_gen import to_examples
+from components.features import to_pixels
 from components.models.compiling import HParams, compile_classifier
 from components.settings import ModelSettings, TuneSettings, to_config
 from components.training.dataset import Digits
@@ -171,14 +172,8 @@ def started(caplog: pytest.LogCaptureFixture) -> Callable[[], int]:
 def write_split(folder: pathlib.Path, digits: Digits) -> None:
     folder.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(folder / "data.gz"), "GZIP") as writer:
-        for image, label in zip(digits.images, digits.labels.tolist(), strict=True):
-            values = {IMAGE: image.ravel().tolist(), LABEL: [label]}
-            features = {
-                name: tf.train.Feature(int64_list=tf.train.Int64List(value=value))
-                for name, value in values.items()
-            }
-            example = tf.train.Example(features=tf.train.Features(feature=features))
-            writer.write(example.SerializeToString())
+        for example in to_examples(digits.images, digits.labels):
+            writer.write(example)
 
 
 @pytest.fixture(scope="module")

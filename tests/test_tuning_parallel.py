@@ -21,7 +21,7 @@ from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
-from components.features import IMAGE, LABEL
+from components.example_gen import to_examples
 from components.settings import ModelSettings, TuneSettings, to_config
 from components.training.progress import LOGGER
 from components.training.stopping import Stop, TrainingStopped
@@ -84,17 +84,14 @@ Ask = Callable[..., FnArgs]
 def write_split(folder: pathlib.Path, count: int) -> None:
     """Writes digits of noise, each with a bright row for its label."""
     folder.mkdir(parents=True)
-    noise = np.random.default_rng(0).integers(0, 60, (count, 28, 28))
+    images, labels = (
+        np.random.default_rng(0).integers(0, 60, (count, 28, 28)),
+        np.arange(count) % 10,
+    )
+    images[np.arange(count), 2 * labels + 4] += 150
     with tf.io.TFRecordWriter(str(folder / "data.gz"), "GZIP") as writer:
-        for number, image in enumerate(noise):
-            image[2 * (number % 10) + 4] += 150
-            values = {IMAGE: image.ravel().tolist(), LABEL: [number % 10]}
-            features = {
-                name: tf.train.Feature(int64_list=tf.train.Int64List(value=value))
-                for name, value in values.items()
-            }
-            example = tf.train.Example(features=tf.train.Features(feature=features))
-            writer.write(example.SerializeToString())
+        for example in to_examples(images, labels):
+            writer.write(example)
 
 
 @pytest.fixture(scope="module")

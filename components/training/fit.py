@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import pathlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,6 +30,7 @@ from components.training.schedule import learning_rate
 from components.training.stopping import Stop
 
 FEWEST_STEPS_AT_ONCE = 8
+MEMORY = re.compile(r"\bOOM\b|memory|allocat", re.IGNORECASE)  # in TensorFlow's words for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +98,8 @@ def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
     try:
         return _fit(job, stop or Stop())
     except tf.errors.ResourceExhaustedError as error:
+        if not MEMORY.search(error.message):  # a full disk is the same error
+            raise
         raise OutOfMemory(
             f"expected enough memory for {job.what} in batches of {job.batch_size}; the device ran "
             f"out of it: take a smaller batch ({error.message.splitlines()[0]})"

@@ -14,6 +14,7 @@ def fitting(sizes: Sequence[int], one_step: Callable[[int], None]) -> tuple[int,
     """Returns the sizes up to the largest that fits, in their order.
 
     Args:
+      sizes: at least one.
       one_step: trains one step with a batch of that size.
 
     Raises:
@@ -27,8 +28,8 @@ def fitting(sizes: Sequence[int], one_step: Callable[[int], None]) -> tuple[int,
                 raise
             LOGGER.warning("a batch of %d is not tried: %s", size, error)
         else:
-            return tuple(other for other in sizes if other <= size)
-    return ()
+            break
+    return tuple(other for other in sizes if other <= size)
 
 
 def one_step_of(job: FitJob) -> Callable[[int], None]:

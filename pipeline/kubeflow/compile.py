@@ -7,7 +7,6 @@ run, retries, and the volume, which open-source Kubeflow reads from a second YAM
 import dataclasses
 import importlib.metadata
 import pathlib
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,8 +18,8 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from components import data
 from components.schema_gen import SCHEMA_FILE
-from pipeline import graph
-from pipeline.beam_arguments import IN_MEMORY
+from pipeline import engines, graph
+from pipeline.beam_arguments import beam_arguments
 from pipeline.kubeflow import layout, resources
 from pipeline.kubeflow.parameters import definitions, parameters_of, task_inputs
 from pipeline.plan import ModelPlan, Plan
@@ -63,7 +62,7 @@ class CompileOptions:
     s3_endpoint: str = ""
     s3_secret: str = ""
     beam_args: tuple[str, ...] = ()
-    node_beam_args: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    node_beam_args: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
 def version() -> str:
@@ -80,13 +79,13 @@ def compile_pipeline(options: CompileOptions) -> tuple[Spec, Spec]:
     """Returns the pipeline spec and the platform spec of Kubernetes.
 
     Raises:
-      ValueError: arguments of Beam are given for a node that is not there.
+      WrongCall: arguments of Beam are given for a node that is not there.
     """
     made = graph.create_pipeline(graph_settings(options))
     for node in made.components:
         node.with_id(layout.task_name(node.id))
     _ask_for_resources(made.components, options.gpus)
-    _set_beam_args(made.components, options.node_beam_args)
+    engines.give_arguments(made.components, options.node_beam_args)
     config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
         default_image=options.image,
         default_commands=list(layout.COMMAND),
@@ -138,7 +137,7 @@ def graph_settings(options: CompileOptions) -> graph.GraphSettings:
         served_state="",
         pinned="",
         schema_text=SCHEMA_FILE.read_text(),
-        beam_args=options.beam_args or IN_MEMORY,
+        beam_args=tuple(engines.complete(beam_arguments(options.beam_args))),
     )
 
 
@@ -159,15 +158,6 @@ def _ask_for_resources(nodes: Iterable[Any], gpus: resources.Gpus) -> None:
         if gpus.count and resources.wants_gpu(node.id):
             spec.accelerator.type, spec.accelerator.count = gpus.kind, gpus.count
         node.with_platform_config(spec)
-
-
-def _set_beam_args(nodes: Iterable[Any], given: Mapping[str, str]) -> None:
-    """Gives the named Beam nodes arguments of their own."""
-    beam = {node.id: node for node in nodes if hasattr(node, "with_beam_pipeline_args")}
-    for name, arguments in given.items():
-        if name not in beam:
-            raise ValueError(f"expected a Beam node of {', '.join(sorted(beam))}; got {name!r}")
-        beam[name].with_beam_pipeline_args(shlex.split(arguments))
 
 
 def _add_parameters(spec: Spec, models: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ import pathlib
 from rich.console import Console
 from rich.markup import escape
 
+from pipeline import engines
 from pipeline.conclusion import WRONG_CALL
 from pipeline.options import model_names
 from pipeline.wrong_call import WrongCall
@@ -28,7 +29,7 @@ def compile_to_file(
     console = Console()
     try:
         names = model_names(models)
-        per_node = dict(_pair(text) for text in node_beam_args)
+        per_node = engines.node_arguments(node_beam_args)
         from pipeline.kubeflow import compile as compiler
         from pipeline.kubeflow.resources import Gpus
 
@@ -51,10 +52,3 @@ def compile_to_file(
     words = f"{output}: {compiler.describe(options)}, {output.stat().st_size / 1000:.0f} kB"
     console.print(words, soft_wrap=True, highlight=False)
     return 0
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise WrongCall(f"expected NODE=ARGS at --node-beam-args; got {text!r}")
-    return name, value

@@ -1,4 +1,4 @@
-"""Where the libraries' words go while `bulk` runs: a file, on a disk that may be full."""
+"""Where the libraries' words go while a command runs: a file, on a disk that may be full."""
 
 import contextlib
 import logging
@@ -11,7 +11,10 @@ from typing import TextIO
 
 @contextlib.contextmanager
 def logs_in(file: pathlib.Path) -> Iterator[TextIO]:
-    """As `screen.logs_in`; but what the disk refuses of the log is lost, and stops nothing.
+    """Sends all that is written to standard output and error to a file; yields the real output.
+
+    TensorFlow writes to the descriptors themselves, so these are moved. What the disk refuses of
+    the log is lost, and stops nothing.
 
     Raises:
       OSError: the file cannot be made.
@@ -23,7 +26,7 @@ def logs_in(file: pathlib.Path) -> Iterator[TextIO]:
         os.dup2(log, descriptor)
     os.close(log)
     try:
-        with _logging(), os.fdopen(os.dup(kept[0]), "w", buffering=1) as real:
+        with os.fdopen(os.dup(kept[0]), "w", buffering=1) as real:
             yield real
     finally:
         _flush()
@@ -43,7 +46,8 @@ def _flush() -> None:
 
 
 @contextlib.contextmanager
-def _logging() -> Iterator[None]:
+def libraries_logged() -> Iterator[None]:
+    """Writes what libraries log to standard error, and stops again at the end."""
     logger, handler = logging.getLogger(), logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     before = logger.level
