@@ -21,6 +21,8 @@ BASE = Training("", 0, batch_size=128, learning_rate=2e-3, epochs=20, schedule="
 ARMS: dict[str, dict[str, Any]] = {
     "affine": {"augmentation": "affine", "averaging": 0.1},
     "elastic": {"augmentation": "elastic", "averaging": 0.1},
+    "decay": {"augmentation": "affine", "averaging": 0.1, "weight_decay": 0.1},
+    "wide": {"augmentation": "wide", "averaging": 0.1, "weight_decay": 0.1},
 }
 
 

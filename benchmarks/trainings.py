@@ -30,7 +30,8 @@ class Training:
       side: height and width of the input.
       images: of `train`, from its start; 0 means all 48,000.
       eval_images: of `eval`, after each epoch; 0 means all 12,000.
-      variant: arguments of the model's `network`, and `clip_norm`, instead of what its `build` has.
+      variant: arguments of the model's `network`, and `clip_norm`, instead of what its `build` has;
+        `module` is that of another `network`.
       changes: of `ModelSettings`, by field.
     """
 
@@ -53,7 +54,8 @@ class Training:
         """The name of its result, which changes with everything that it depends on."""
         given = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
         text = json.dumps(given, sort_keys=True)
-        return f"{self.group}-{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
+        group = self.group.replace(" ", "-")
+        return f"{group}-{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
 
 
 Result = dict[str, Any]
@@ -153,7 +155,7 @@ def _train(training: Training, file: pathlib.Path) -> None:
     try:
         result = fit(job)
     except TrainingDiverged as error:
-        found["failure"] = str(error)
+        found |= {"failure": str(error), "seen": _seen(error.chart.in_columns())}
     else:
         answers = scoring.predict(result.model, test.images, transform)
         found |= {
@@ -166,23 +168,29 @@ def _train(training: Training, file: pathlib.Path) -> None:
             "test_loss": scoring.cross_entropy(answers, test.labels),
             "diagnosis": diagnosis_of(result.record, result.diagnosis),
         }
-        found["diagnosis"].pop("samples")  # they are nine tenths of the file
+        found["seen"] = _seen(found["diagnosis"].pop("samples"))
     part = file.with_suffix(".part")
     part.write_text(json.dumps(found, indent=1))
     part.replace(file)
 
 
-def _variant(module: str, clip_norm: float | None, **arguments: Any) -> str:
+def _seen(samples: dict[str, Any]) -> dict[str, Any]:
+    """Returns the course of the loss and the last two looks; all looks are most of the file."""
+    each = set(samples) - {"layers", "loss_by_step"}
+    return {name: values[-2:] if name in each else values for name, values in samples.items()}
+
+
+def _variant(original: str, clip_norm: float | None, module: str = "", **arguments: Any) -> str:
     """Registers a model's module with another `build`, and returns its name."""
     from components.models.compiling import HParams, compile_classifier
 
-    original = importlib.import_module(module)
+    network = importlib.import_module(module or original).network
 
     def build(hparams: HParams, shape: tuple[int, ...]) -> Any:
-        return compile_classifier(original.network(shape, **arguments), hparams, clip_norm)
+        return compile_classifier(network(shape, **arguments), hparams, clip_norm)
 
     variant = types.ModuleType("variant")
-    vars(variant).update(vars(original), build=build)
+    vars(variant).update(vars(importlib.import_module(original)), build=build)
     sys.modules["variant"] = variant
     return "variant"
 

@@ -40,7 +40,8 @@ class ModelProfile:
       rungs: from the largest to the smallest; with a budget the first that fits is taken, without
         one the first.
       share: of the time for training that this model may take, relative to the others.
-      augmentation, averaging: of a training, see `components.settings.ModelSettings`.
+      augmentation, averaging, weight_decay: of a training, see
+        `components.settings.ModelSettings`.
     """
 
     rungs: tuple[Rung, ...]
@@ -51,6 +52,7 @@ class ModelProfile:
     share: float = 1.0
     augmentation: str = "none"
     averaging: float = 0.0
+    weight_decay: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +154,10 @@ PAPER = Profile(
 
 # Selected on eval by benchmarks/recipe.py.
 _RECIPE = ModelProfile(
-    (Rung("1", ALL, 20, ALL, 8, 12_000, 2, ALL),), augmentation="affine", averaging=0.1
+    (Rung("1", ALL, 20, ALL, 8, 12_000, 2, ALL),),
+    augmentation="affine",
+    averaging=0.1,
+    weight_decay=0.1,
 )
 
 GPU = Profile(

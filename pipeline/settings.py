@@ -52,6 +52,7 @@ def model_settings(profile: Profile, name: str, precision: str) -> ModelSettings
         seed=profile.seed,
         augmentation=of_model.augmentation,
         averaging=of_model.averaging,
+        weight_decay=of_model.weight_decay,
     )
 
 

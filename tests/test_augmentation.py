@@ -89,7 +89,9 @@ def test_what_was_outside_is_black() -> None:
 
 def test_none_changes_nothing_and_an_unknown_name_is_refused() -> None:
     assert augmentation("none") is None
-    with pytest.raises(ValueError, match="expected an augmentation of none, affine, elastic; got"):
+    with pytest.raises(
+        ValueError, match="expected an augmentation of none, affine, wide, elastic; got"
+    ):
         augmentation("mirror")
 
 

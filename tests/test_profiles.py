@@ -133,5 +133,6 @@ def test_gpu_leaves_the_precision_to_the_machine() -> None:
 
 
 def test_gpu_has_the_recipe_and_goes_through_the_whole_cycle() -> None:
-    assert (GPU.of("sequential").augmentation, GPU.of("sequential").averaging) == ("affine", 0.1)
+    recipe = GPU.of("sequential")
+    assert (recipe.augmentation, recipe.averaging, recipe.weight_decay) == ("affine", 0.1, 0.1)
     assert all(GPU.patience >= GPU.of(name).rungs[0].epochs for name in REGISTRY)

@@ -40,6 +40,7 @@ class Strength:
 
 STRENGTHS = {
     "affine": Strength(degrees=12.0, pixels=2.0, zoom=0.1, shear=0.1),
+    "wide": Strength(degrees=15.0, pixels=2.5, zoom=0.15, shear=0.2),
     # Bending after Simard, Steinkraus and Platt 2003, doi:10.1109/ICDAR.2003.1227801
     "elastic": Strength(degrees=12.0, pixels=2.0, zoom=0.12, shear=0.15, bend=1.5),
 }
@@ -51,7 +52,7 @@ def augmentation(name: str) -> Augment | None:
     It returns images of the same shape and type. What lies outside of an image is black.
 
     Raises:
-      ValueError: the name is not `none`, `affine` or `elastic`.
+      ValueError: the name is not `none`, `affine`, `wide` or `elastic`.
     """
     if name == NONE:
         return None

@@ -10,12 +10,22 @@ import numpy as np
 
 from components.training import scoring
 from components.training.dataset import Digits, Transform
+from components.training.doctor.chart import Chart
 from components.training.record import Part, Record
 from components.training.saver import Saver
 
 
 class TrainingDiverged(RuntimeError):
-    """No epoch ended in good health: the loss was not finite, or the doctor stopped it."""
+    """No epoch ended in good health: the loss was not finite, or the doctor stopped it.
+
+    Attributes:
+      chart: what the doctor saw until then.
+    """
+
+    def __init__(self, message: str, chart: Chart) -> None:
+        """Takes what went wrong, in words, and what the doctor saw."""
+        super().__init__(message)
+        self.chart = chart
 
 
 class Keeper(keras.callbacks.Callback):
@@ -86,11 +96,12 @@ class Keeper(keras.callbacks.Callback):
         """
         best = self.record.best_epoch
         if best < 0:
-            raise TrainingDiverged(self._why_nothing_is_good())
+            raise TrainingDiverged(self._why_nothing_is_good(), self.record.chart)
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
         elif not (self._saver.checkpoints and self._saver.checkpoints.restore_best(best)):
-            raise TrainingDiverged(f"the weights of the best epoch {best + 1} cannot be read")
+            message = f"the weights of the best epoch {best + 1} cannot be read"
+            raise TrainingDiverged(message, self.record.chart)
         if not len(self.best_probabilities):
             self.best_probabilities = scoring.predict(
                 self.model, self._digits.images, self._transform
