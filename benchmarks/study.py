@@ -10,7 +10,7 @@ import pathlib
 from typing import Any
 
 from study_document import document
-from trainings import DEFAULT_FOLDER, Training, machine, results, run_all
+from trainings import DEFAULT_FOLDER, Training, all_results, machine, results, run_all
 
 from components.report.study import SEQUENTIAL
 
@@ -58,7 +58,7 @@ def main() -> None:
     if not all(runs.values()):
         parser.error("expected at least one training of each of A, B and C; run without --write")
     DOCUMENT.parent.mkdir(exist_ok=True)
-    DOCUMENT.write_text(document(runs, grouped, machine()))
+    DOCUMENT.write_text(document(runs, grouped, all_results(options.folder), machine()))
     print(f"wrote {DOCUMENT} from {len(found)} trainings")
 
 

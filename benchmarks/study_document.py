@@ -17,6 +17,7 @@ METRICS = (
     ("eval loss", "val_loss", "eval_loss", "{:.4f}"),
     ("eval accuracy", "val_accuracy", "eval_accuracy", "{:.2%}"),
 )
+LEARNED = 0.9
 Rows = list[list[str]]
 
 
@@ -31,12 +32,18 @@ def interval(values: Sequence[float], of_one_more: bool = False) -> tuple[float,
     return mean - reach, mean + reach
 
 
-def document(runs: dict[str, list[Result]], deep: dict[str, list[Result]], machine: str) -> str:
+def document(
+    runs: dict[str, list[Result]],
+    deep: dict[str, list[Result]],
+    everything: list[Result],
+    machine: str,
+) -> str:
     """Returns the text.
 
     Args:
       runs: results of A, B and C by name, at least one each.
       deep: results of alexnet and vgg16 by name, which may be empty.
+      everything: all trainings that there are, of other benchmarks too.
       machine: what it was run on.
     """
     seeds = min(len(found) for found in runs.values())
@@ -56,6 +63,7 @@ def document(runs: dict[str, list[Result]], deep: dict[str, list[Result]], machi
         "## Epoch by epoch",
         *(part for name in runs for part in _curve(name, runs[name])),
         *_deep(deep),
+        *_alarms(everything),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -199,3 +207,28 @@ def _deep(deep: dict[str, list[Result]]) -> list[str]:
         _table(head, rows),
         "The same at full size is `mnist-tfx run --profile gpu`; it was not run for want of a GPU.",
     ]
+
+
+def _alarms(everything: list[Result]) -> list[str]:
+    """Returns how often the doctor called something sick that learned, over all trainings."""
+    rows, learned, alarms = [], 0, 0
+    for model in dict.fromkeys(result["model"] for result in everything):
+        found = [result for result in everything if result["model"] == model]
+        well = [result for result in found if _best(result) >= LEARNED]
+        false = [r for r in well if r["diagnosis"]["sick"] or r["diagnosis"]["course"]]
+        rates = sorted({result["learning_rate"] for result in well})
+        shown = ", ".join(f"{rate:g}" for rate in rates)
+        rows.append([model, str(len(found)), str(len(well)), shown, str(len(false))])
+        learned, alarms = learned + len(well), alarms + len(false)
+    head = ("model", "trainings", f"reached {LEARNED:.0%} on eval", "their rates", "called sick")
+    return [
+        "## The doctor's false alarms",
+        f"All trainings of `benchmarks/results`, by this and the other benchmarks: {learned} "
+        f"learned, and the doctor called {alarms or 'none'} of them sick at any time.",
+        _table(head, rows),
+    ]
+
+
+def _best(result: Result) -> float:
+    """Returns the best accuracy on `eval`, 0 where a training did not get through an epoch."""
+    return max((epoch["val_accuracy"] for epoch in result.get("history", ())), default=0.0)

@@ -67,6 +67,12 @@ def results(trainings: Sequence[Training], folder: pathlib.Path) -> list[Result]
     return [json.loads(file.read_text()) for file in files if file.exists()]
 
 
+def all_results(folder: pathlib.Path) -> list[Result]:
+    """Returns all trainings that a folder has, whichever benchmark ran them."""
+    found = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+    return [result for result in found if "group" in result]
+
+
 def run_all(trainings: Sequence[Training], folder: pathlib.Path, jobs: int) -> list[Result]:
     """Runs what was not run yet, `jobs` at a time, and returns all results in order.
 

@@ -1,15 +1,17 @@
 """The text of docs/vgg16.md from the results of `vgg16.py`: what went wrong, and what mends it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from trainings import Result
 
 LEARNED = 1.0  # a mean loss below which a network clearly knows digits; chance is ln 10 = 2.30
+LAST_CONVOLUTION = 12  # its place among the layers with weights
 HEAD = ("measure", "seeds", "healthy", "eval accuracy, seed by seed", "what the doctor said")
 
 
-def document(arms: dict[str, list[Result]], machine: str) -> str:
-    """Returns the text for the results by arm; an arm may be empty."""
+def document(arms: dict[str, list[Result]], narrow: list[Result], machine: str) -> str:
+    """Returns the text for the results by arm, and for the narrow network; each may be empty."""
     done = {name: found for name, found in arms.items() if found}
     one = next(found[0] for found in done.values())
     rows = [_row(name, found) for name, found in done.items()]
@@ -22,11 +24,60 @@ def document(arms: dict[str, list[Result]], machine: str) -> str:
         f"first {one['images'] // one['batch_size']} steps, and then mended by one measure at a "
         "time and by all together. The architecture and the number of parameters stay.",
         f"Made by `python benchmarks/vgg16.py` on {machine}, precision `{one['policy']}`.",
-        "\n".join(f"| {' | '.join(row)} |" for row in (HEAD, ["---"] * len(HEAD), *rows)),
+        _table(HEAD, rows),
+        *_last_looks(done),
+        *_narrow(narrow),
         "## Seed by seed",
         *(f"**{name}**\n\n" + "\n".join(map(_line, found)) for name, found in done.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = (head, ["---"] * len(head), *rows)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _last_looks(arms: dict[str, list[Result]]) -> list[str]:
+    """Returns what the network was like at the doctor's last two looks, where it did not learn."""
+    rows = []
+    for name, found in arms.items():
+        for result in found:
+            if not healthy(result):
+                rows += [[name, str(result["seed"]), *cells] for cells in _looks(result["seen"])]
+    if not rows:
+        return []
+    head = ("measure", "seed", "step", "loss", "gradient norm: first layer", "last layer",
+            "dead ReLUs: first layer", "convolution 13")  # fmt: skip
+    return ["## Where nothing was learned, at the doctor's last two looks", _table(head, rows)]
+
+
+def _looks(seen: dict[str, Any]) -> list[list[str]]:
+    def number(value: float | None) -> str:
+        return "not finite" if value is None else f"{value:.2g}"
+
+    columns = zip(seen["steps"], seen["loss"], seen["gradient"], seen["dead"], strict=True)
+    return [
+        [str(step), number(loss), number(gradient[0]), number(gradient[-1]),
+         f"{dead[0]:.0%}", f"{dead[LAST_CONVOLUTION]:.0%}"]
+        for step, loss, gradient, dead in columns
+    ]  # fmt: skip
+
+
+def _narrow(found: Sequence[Result]) -> list[str]:
+    if not found:
+        return []
+    rows = [
+        [f"{r['learning_rate']:g}", str(r["seed"]), str(len(r.get("history", ()))),
+         "-" if "failure" in r else f"{_accuracy(r):.1%}", _words(r)]
+        for r in found
+    ]  # fmt: skip
+    return [
+        "## An eighth as wide, through the study's ten epochs",
+        "The same thirteen convolutions and three dense layers with an eighth of the filters and "
+        "units (531,634 parameters), set up as the study's, on all 48,000 images:",
+        _table(("rate", "seed", "epochs", "eval accuracy", "what the doctor said"), rows),
+    ]
 
 
 def healthy(result: Result) -> bool:
