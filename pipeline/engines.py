@@ -20,6 +20,9 @@ from pipeline.wrong_call import WrongCall
 FLINK, SPARK, PORTABLE = "FlinkRunner", "SparkRunner", "PortableRunner"
 ENGINES = (FLINK, SPARK, PORTABLE)
 IN_THIS_PROCESS = ("", "DirectRunner", "FnApiRunner")
+IN_MEMORY, PROCESSES = "in_memory", "multi_processing"
+MODES = (IN_MEMORY, "multi_threading", PROCESSES)
+LOCAL_WORKERS = "--runner=pipeline.local_workers.LocalWorkersRunner"
 EMBEDDED = "embed"  # Beam's word for a job server in the same process
 NOT_AN_ADDRESS = ("[local]", "[auto]")
 SECONDS = 3.0
@@ -59,19 +62,26 @@ def give_arguments(nodes: Iterable[Any], given: Mapping[str, Sequence[str]]) -> 
 
 
 def complete(arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments with what the workers of another runner than Beam's own need."""
-    runner = _parse(arguments).runner
-    elsewhere = runner not in IN_THIS_PROCESS
-    return [*arguments, PLUGIN] if elsewhere and PLUGIN not in arguments else [*arguments]
+    """Returns the arguments with what workers in other processes than this one need."""
+    known = _parse(arguments)
+    made = [*arguments]
+    if known.runner in IN_THIS_PROCESS:
+        if known.direct_running_mode != PROCESSES:
+            return made
+        made.append(LOCAL_WORKERS)
+    return made if PLUGIN in made else [*made, PLUGIN]
 
 
 def check(arguments: Sequence[str]) -> None:
     """Looks whether the engine is there and fits, if the arguments name one.
 
     Raises:
-      WrongCall: it is not there, is another program, or is of another release.
+      WrongCall: it is not there, is another program, or is of another release; or Beam's own
+        runner is asked for workers that it would not have.
     """
     known = _parse(arguments)
+    if known.runner in IN_THIS_PROCESS:
+        _check_workers(known)
     if known.runner not in ENGINES:
         return
     if known.job_endpoint not in ("", EMBEDDED):
@@ -87,6 +97,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in ("runner", "job_endpoint", "flink_master", "flink_version"):
         parser.add_argument(f"--{name}", default="")
+    parser.add_argument("--direct_num_workers", type=int, default=1)
+    parser.add_argument("--direct_running_mode", choices=MODES, default=IN_MEMORY)
     parser.add_argument("--flink_job_server_jar", default="")
     parser.add_argument("--environment_type", default="")
     parser.add_argument("--environment_config", default="")
@@ -95,6 +107,19 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         return parser.parse_known_args([*arguments])[0]
     except argparse.ArgumentError as error:
         raise WrongCall(f"expected Beam's arguments after --; {error}") from None
+
+
+def _check_workers(known: argparse.Namespace) -> None:
+    workers = known.direct_num_workers
+    if workers < 0:
+        raise WrongCall(
+            f"expected --direct_num_workers of 0 (one for each processor) or more; got {workers}"
+        )
+    if workers != 1 and known.direct_running_mode == IN_MEMORY:
+        raise WrongCall(
+            f"expected --direct_running_mode={PROCESSES} with --direct_num_workers={workers}; "
+            f"{IN_MEMORY} is one worker, this process, whatever their number"
+        )
 
 
 def _check_listens(address: str, option: str, what: str) -> None:

@@ -53,6 +53,33 @@ def test_beams_own_runners_are_not_looked_at() -> None:
     engines.check(["--runner=DirectRunner", "--job_endpoint=nowhere"])
 
 
+TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["--direct_num_workers=2"],
+            "expected --direct_running_mode=multi_processing with --direct_num_workers=2; "
+            "in_memory is one worker, this process, whatever their number",
+        ),
+        (["--direct_num_workers=0"], "multi_processing with --direct_num_workers=0; in_memory is"),
+        (["--direct_num_workers=-1"], "--direct_num_workers of 0 (one for each processor) or more"),
+        (["--direct_num_workers=two"], "argument --direct_num_workers: invalid int value: 'two'"),
+        (["--direct_running_mode=fast"], "argument --direct_running_mode: invalid choice: 'fast'"),
+    ],
+)
+def test_workers_that_would_not_be_there_are_refused(arguments: list[str], words: str) -> None:
+    for runner in ([], ["--runner=DirectRunner"]):
+        assert words in refused(*runner, *arguments)
+
+
+def test_workers_of_this_machine_may_be_threads_or_processes() -> None:
+    engines.check(TWO_PROCESSES)
+    engines.check(["--direct_running_mode=multi_threading", "--direct_num_workers=0"])
+
+
 @pytest.mark.parametrize("runner", engines.ENGINES)
 def test_a_job_server_that_is_not_there_is_named(runner: str) -> None:
     (port,) = free_ports(1)
@@ -180,6 +207,9 @@ def test_workers_elsewhere_import_tfx_first() -> None:
     assert engines.complete([*there, "--beam_plugin=tfx"]) == [*there, "--beam_plugin=tfx"]
     assert engines.complete(IN_MEMORY) == [*IN_MEMORY]
     assert engines.complete(["--runner=DirectRunner"]) == ["--runner=DirectRunner"]
+    made = engines.complete([*IN_MEMORY, *TWO_PROCESSES])
+    assert made == [*IN_MEMORY, *TWO_PROCESSES, engines.LOCAL_WORKERS, "--beam_plugin=tfx"]
+    assert engines.complete(made) == made
     of_a_node = engines.node_arguments(["Evaluator.sequential=--runner=SparkRunner"])
     assert of_a_node["Evaluator.sequential"][-1] == "--beam_plugin=tfx"
 
