@@ -14,7 +14,7 @@ from components.bulk.faults import BulkFailed, WrongInput, words_of
 from components.bulk.inputs import Input
 from components.bulk.parts import Output
 from components.bulk.pieces import PNG, Piece
-from pipeline import bulk_output, bulk_screen, bulk_summary
+from pipeline import bulk_output, bulk_screen, bulk_summary, engines
 from pipeline.beam_arguments import beam_arguments
 from pipeline.bulk_model import ChosenModel, choose
 from pipeline.log_file import libraries_logged, logs_in
@@ -46,6 +46,7 @@ def predict_in_bulk(options: Options) -> int:
     """Predicts, shows, and returns the exit code."""
     folder = options.output.expanduser().resolve()
     try:
+        engines.check(options.beam_args)
         given = _input(options, folder)
         base = options.model_dir or Workdir.at(options.workdir).serving
         model = choose(base.expanduser().resolve(), options.model_version)
@@ -151,7 +152,7 @@ class _Run:
         parts.sweep(self._folder)
         try:
             with bulk_screen.progress(output, waiting, self._real):
-                job.run(made, waiting, beam_arguments(self._options.beam_args))
+                job.run(made, waiting, engines.complete(beam_arguments(self._options.beam_args)))
         except Exception as error:
             logging.getLogger(__name__).exception("the Beam job failed")
             if str(error).startswith(KeyboardInterrupt.__name__):  # of a step of this process

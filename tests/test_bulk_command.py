@@ -48,6 +48,7 @@ def words_of(done: "subprocess.CompletedProcess[str]") -> str:
 
 
 MODELS = ("--model-dir", "models")
+NO_ENGINE = "--job_endpoint=127.0.0.1:1"  # a port that nothing listens on
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,21 @@ MODELS = ("--model-dir", "models")
         (["idx", "--output", "out", *MODELS, "--prepare"], 2, "expected PNGs to --prepare in"),
         (["idx", "--output", "out", *MODELS, "--max-bad", "2"], 2, "2.0 is not in the range"),
         (["idx", *MODELS], 2, "Missing option '--output'"),
+        (
+            ["idx", "--output", "out", *MODELS, "--", "--runner=FlinkRunner", "--job_endpoint=x:y"],
+            2,
+            "expected --job_endpoint=HOST:PORT, of a Beam job server; got 'x:y'",
+        ),
+        (
+            [*("idx", "--output", "out", *MODELS, "--", "--runner=FlinkRunner"), NO_ENGINE],
+            2,
+            "expected a Beam job server at --job_endpoint=127.0.0.1:1; nothing answers there",
+        ),
+        (
+            ["idx", "--output", "out", *MODELS, "--", "--direct_num_workers=2"],
+            2,
+            "expected --direct_running_mode=multi_processing with --direct_num_workers=2; in_mem",
+        ),
         (["torn", "--output", "out", *MODELS], 1, r"torn: expected a whole IDX file .*: fetch it"),
         (
             ["idx", "--output", "mine/thesis.tex/out", *MODELS],

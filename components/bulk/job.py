@@ -88,11 +88,17 @@ def run(job: Job, pieces: Sequence[Piece], beam_args: Sequence[str]) -> None:
     Raises:
       Exception: whatever the runner makes of a failure; see `faults.words_of`.
     """
-    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as root:
-        waiting = root | "Pieces" >> beam.Create(pieces) | beam.Reshuffle()
-        waiting |= "NotDone" >> beam.Filter(is_waiting, job.output)
-        outcomes = waiting | "Predict" >> base.RunInference(PieceHandler(job))
-        _ = outcomes | "Write" >> beam.Map(write, job.output)
+    root = beam.Pipeline(options=PipelineOptions(list(beam_args)))
+    waiting = root | "Pieces" >> beam.Create(pieces) | beam.Reshuffle()
+    waiting |= "NotDone" >> beam.Filter(is_waiting, job.output)
+    outcomes = waiting | "Predict" >> base.RunInference(PieceHandler(job))
+    _ = outcomes | "Write" >> beam.Map(write, job.output)
+    running = root.run()
+    try:
+        running.wait_until_finish()
+    except KeyboardInterrupt:
+        running.cancel()  # on a cluster it would go on
+        raise
 
 
 def is_waiting(piece: Piece, output: Output) -> bool:

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,13 +18,15 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow.dataset
 import pytest
 
-from components import versions
+from components import data, versions
 from components.training.dataset import read_split
 from pipeline.flink import cluster as clusters
 from pipeline.flink import state
 from pipeline.flink.fetch import fetched
+from pipeline.flink.listening import overview
 from pipeline.flink.settings import ClusterSettings
 
 pytestmark = pytest.mark.slow
@@ -172,6 +175,149 @@ def test_one_node_alone_on_the_cluster_measures_the_same(
     assert after.keys() == before.keys()
     assert after == pytest.approx(before, rel=1e-6, nan_ok=True)
     assert again.comparison["winner"] == "sequential"
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """All digits of `test` as an IDX file."""
+    file = tmp_path_factory.mktemp("digits") / "images"
+    file.write_bytes(data.to_idx_bytes(data.load("").test_images))
+    return file
+
+
+def bulk_command(digits: pathlib.Path, here: Finished, output: pathlib.Path) -> list[str]:
+    options = ("--output", str(output), "--workdir", str(here.workdir), "--shard-size", "100")
+    return [*PROGRAM, "bulk", str(digits), *options]
+
+
+@pytest.fixture(scope="module")
+def rows_in_memory(
+    digits: pathlib.Path, here: Finished, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
+    output = tmp_path_factory.mktemp("bulk") / "out"
+    subprocess.run(bulk_command(digits, here, output), check=True, timeout=RUN_SECONDS)
+    return rows_of(output)
+
+
+def rows_of(output: pathlib.Path) -> list[dict[str, Any]]:
+    return pyarrow.dataset.dataset(output / "predictions").to_table().to_pylist()
+
+
+def check_rows(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    assert [(row["source"], row["index"]) for row in found] == [("images", n) for n in range(10000)]
+    for name in ("digit", "model_version"):
+        assert [row[name] for row in found] == [row[name] for row in expected]
+    probabilities = ([row["probabilities"] for row in rows] for rows in (found, expected))
+    np.testing.assert_allclose(*probabilities, atol=1e-6)
+
+
+def test_a_bulk_prediction_has_the_same_rows(
+    *,
+    digits: pathlib.Path,
+    here: Finished,
+    cluster: state.Cluster,
+    tmp_path: pathlib.Path,
+    rows_in_memory: list[dict[str, Any]],
+) -> None:
+    before = worker_starts(cluster)
+    command = bulk_command(digits, here, tmp_path / "out")
+    done = subprocess.run(
+        [*command, "--", *cluster.beam_args], capture_output=True, text=True, timeout=RUN_SECONDS
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_rows(rows_of(tmp_path / "out"), rows_in_memory)
+    assert worker_starts(cluster) != before
+
+
+def wait_for_a_part(output: pathlib.Path, run: "subprocess.Popen[bytes]") -> dict[str, int]:
+    """Returns the times of the first parts that are done, by name."""
+    while run.poll() is None:
+        if markers := list((output / ".parts").glob("part-*")):
+            return {marker.name: marker.stat().st_mtime_ns for marker in markers}
+        time.sleep(0.05)
+    raise AssertionError("the run ended before a part was done")
+
+
+def test_a_bulk_prediction_that_was_killed_goes_on_and_has_each_row_once(
+    *,
+    digits: pathlib.Path,
+    here: Finished,
+    cluster: state.Cluster,
+    tmp_path: pathlib.Path,
+    rows_in_memory: list[dict[str, Any]],
+) -> None:
+    """What runs on the cluster meanwhile does not know that nobody waits for it any more."""
+    output = tmp_path / "out"
+    command = [*bulk_command(digits, here, output), "--", *cluster.beam_args]
+    with subprocess.Popen(command) as killed:
+        before = wait_for_a_part(output, killed)
+        killed.kill()
+    subprocess.run(command, check=True, timeout=RUN_SECONDS)
+    check_rows(rows_of(output), rows_in_memory)
+    assert json.loads((output / "summary.json").read_text())["parts_before"] >= len(before)
+    after = {name: (output / ".parts" / name).stat().st_mtime_ns for name in before}
+    assert after == before
+
+
+def test_a_bulk_prediction_whose_worker_is_killed_has_each_row_once(
+    *,
+    digits: pathlib.Path,
+    here: Finished,
+    cluster: state.Cluster,
+    tmp_path: pathlib.Path,
+    rows_in_memory: list[dict[str, Any]],
+) -> None:
+    output = tmp_path / "out"
+    command = [*bulk_command(digits, here, output), "--", *cluster.beam_args]
+    with subprocess.Popen(command) as run_:
+        wait_for_a_part(output, run_)
+        managers = [p.find() for n, p in cluster.processes.items() if n.startswith("taskmanager")]
+        workers = [child for m in managers if m for child in m.children(recursive=True)]
+        for worker in workers:
+            worker.kill()
+        assert run_.wait(RUN_SECONDS) == 0
+    assert workers
+    check_rows(rows_of(output), rows_in_memory)
+    assert not list((output / "predictions").glob(".incoming-*"))
+
+
+def test_a_bulk_prediction_that_is_stopped_leaves_no_job_behind(
+    digits: pathlib.Path, here: Finished, cluster: state.Cluster, tmp_path: pathlib.Path
+) -> None:
+    output = tmp_path / "out"
+    command = [*bulk_command(digits, here, output), "--", *cluster.beam_args]
+    with subprocess.Popen(command) as stopped:
+        wait_for_a_part(output, stopped)
+        stopped.send_signal(signal.SIGINT)
+        assert stopped.wait(RUN_SECONDS) == 130
+    end = time.monotonic() + 60
+    while jobs_that_run(cluster) and time.monotonic() < end:
+        time.sleep(0.5)
+    assert not jobs_that_run(cluster)
+
+
+def jobs_that_run(cluster: state.Cluster) -> int:
+    found = overview(cluster.rest)["jobs-running"]
+    assert isinstance(found, int)
+    return found
+
+
+def test_the_words_of_a_worker_that_cannot_go_on_are_shown(
+    digits: pathlib.Path, here: Finished, cluster: state.Cluster, tmp_path: pathlib.Path
+) -> None:
+    output = tmp_path / "out"
+    (output / "predictions").mkdir(parents=True)
+    command = [*bulk_command(digits, here, output), "--", *cluster.beam_args]
+    shutil.rmtree(output)
+    blocked = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while blocked.poll() is None and not (output / "manifest.json").exists():
+        time.sleep(0.01)
+    (output / "predictions").write_text("no folder")
+    assert blocked.wait(RUN_SECONDS) == 1
+    assert blocked.stderr
+    words = blocked.stderr.read()
+    assert f"expected to write {output}/predictions/part-" in words
+    assert "make room or see to the folder, then run the same command again" in words
 
 
 def kill_a_task_manager_at_work(cluster: state.Cluster, run: subprocess.Popen[str]) -> str:
