@@ -27,25 +27,24 @@ from components.channels import Artifacts
 from components.features import IMAGE, LABEL
 
 DIGITS_PER_SHARD = 6_000
+MOST_SHARDS = 10_000  # of a split: a job names each
+DIGITS_AT_ONCE = 1_000  # as int64 6 MB
 FAST = 1  # of gzip's levels: a quarter of the time of 6, an eighth larger
 FILE_NAME = "data_tfrecord-{:05d}-of-{:05d}.gz"
 
 
 class Shard(NamedTuple):
-    """One file: the digits from `first` to before `last` of a split."""
+    """One file, and the digits that it has."""
 
     path: str
-    split: str
-    first: int
-    last: int
+    digits: data.Stretch
 
 
 class Source(NamedTuple):
-    """Where the data is, the digest that it must have ("" if unknown) and the images per split."""
+    """Where the data is, and the digest that it must have ("" if unknown)."""
 
     location: str
     sha256: str
-    images: tuple[int, ...]
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -64,17 +63,16 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         images = tuple(int(exec_properties[f"{name}_images"]) for name in data.SPLITS)
-        source = Source(exec_properties["data"], exec_properties["sha256"], images)
-        splits, digest = read(source)
-        _describe(examples, digest, {name: len(labels) for name, (_, labels) in splits.items()})
-        shards = [
-            shard
-            for name, (_, labels) in splits.items()
-            for shard in shards_of(examples, name, len(labels))
-        ]
+        source = Source(exec_properties["data"], exec_properties["sha256"])
+        opened.cache_clear()  # the files may be others than those of the last run
+        found = opened(source)
+        digest = checked_digest(found, source.sha256)
+        splits = data.stretches(found.train, found.test, *images)
+        _describe(examples, digest, {name: digits.size for name, digits in splits.items()})
+        shards = [s for name, digits in splits.items() for s in shards_of(examples, name, digits)]
         with self._make_beam_pipeline() as root:
             made = root | "Shards" >> beam.Create(shards) | beam.Reshuffle()
-            _ = made | "Write" >> beam.Map(write_shard, source)
+            _ = made | "Write" >> beam.Map(write_shard, source, found.stamps)
 
 
 def _describe(examples: types.Artifact, digest: str, images: Mapping[str, int]) -> None:
@@ -89,27 +87,28 @@ def _describe(examples: types.Artifact, digest: str, images: Mapping[str, int]) 
 
 
 @functools.lru_cache(maxsize=1)
-def read(source: Source) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], str]:
-    """Returns images and labels by split, and the digest; a worker reads a source once.
+def opened(source: Source) -> data.StoredSet:
+    """Returns the data set; a worker opens a source once.
 
     A shard names its digits instead of carrying them: Beam packs what a job carries with bz2, which
     took longer than all the rest, and engines bound a job's size.
 
     Raises:
-      DataError: the data cannot be read, or is not what was expected.
+      DataError: the data cannot be read, or what was read into memory is not what was expected.
     """
-    raw = data.load(source.location)
-    digest = checked_digest(raw, source.sha256)
-    return data.split(raw, *source.images), digest
+    found = data.open_set(source.location)
+    if not found.stamps:
+        checked_digest(found, source.sha256)
+    return found
 
 
-def checked_digest(raw: data.RawData, expected: str) -> str:
+def checked_digest(found: data.StoredSet, expected: str) -> str:
     """Returns the digest of the content.
 
     Raises:
       DataError: another one was expected.
     """
-    digest = data.content_sha256(raw)
+    digest = found.sha256()
     if expected and digest != expected:
         raise data.DataError(
             f"expected data with SHA-256 {expected}; got {digest}: the files changed after the "
@@ -118,25 +117,39 @@ def checked_digest(raw: data.RawData, expected: str) -> str:
     return digest
 
 
-def shards_of(examples: types.Artifact, split: str, count: int) -> Iterator[Shard]:
-    """Cuts a split of so many digits into shards, in order."""
+def shards_of(examples: types.Artifact, split: str, digits: data.Stretch) -> Iterator[Shard]:
+    """Cuts a split into shards, in order: of DIGITS_PER_SHARD, larger ones above MOST_SHARDS."""
     folder = artifact_utils.get_split_uri([examples], split)
-    files = -(-count // DIGITS_PER_SHARD)
+    size = max(DIGITS_PER_SHARD, -(-digits.size // MOST_SHARDS))
+    files = -(-digits.size // size)
     for number in range(files):
-        first = number * DIGITS_PER_SHARD
+        first = digits.first + number * size
         path = os.path.join(folder, FILE_NAME.format(number, files))
-        yield Shard(path, split, first, min(first + DIGITS_PER_SHARD, count))
+        yield Shard(path, digits._replace(first=first, last=min(first + size, digits.last)))
 
 
-def write_shard(shard: Shard, source: Source) -> None:
-    """Writes one gzip TFRecord file of tf.Examples."""
-    images, labels = read(source)[0][shard.split]
-    part = slice(shard.first, shard.last)
+def write_shard(shard: Shard, source: Source, stamps: tuple[data.Stamp, ...]) -> None:
+    """Writes one gzip TFRecord file of tf.Examples.
+
+    Args:
+      stamps: that the files must have which are read in parts, as when their digest was taken.
+
+    Raises:
+      DataError: the files changed.
+    """
+    found = opened(source)
+    if found.stamps != stamps:
+        raise data.DataError(
+            f"{source.location}: expected the files whose digest was taken; they changed since: "
+            "start the run again"
+        )
     tf.io.gfile.makedirs(os.path.dirname(shard.path))
     options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=FAST)
     with tf.io.TFRecordWriter(shard.path, options) as writer:
-        for example in to_examples(images[part], labels[part]):
-            writer.write(example)
+        for first in range(shard.digits.first, shard.digits.last, DIGITS_AT_ONCE):
+            last = min(first + DIGITS_AT_ONCE, shard.digits.last)
+            for example in to_examples(*found.part(shard.digits._replace(first=first, last=last))):
+                writer.write(example)
 
 
 def to_examples(images: np.ndarray, labels: np.ndarray) -> list[bytes]:

@@ -169,6 +169,32 @@ def test_data_that_changed_is_refused_and_nothing_is_written(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_files_that_change_while_they_are_ingested_are_refused(
+    location: str, tmp_path: pathlib.Path
+) -> None:
+    source = example_gen.Source(location, "")
+    shard = example_gen.Shard(str(tmp_path / "shard"), data.Stretch("train", 0, 1))
+    example_gen.opened.cache_clear()
+    stamps = example_gen.opened(source).stamps
+    example_gen.write_shard(shard, source, stamps)
+    assert (tmp_path / "shard").exists()
+    with pytest.raises(data.DataError, match="expected the files whose digest was taken; they"):
+        example_gen.write_shard(shard, source, ((1, 1), *stamps[1:]))
+
+
+def test_a_split_has_a_bounded_number_of_shards() -> None:
+    examples = standard_artifacts.Examples()
+    examples.uri = "here"
+    examples.split_names = artifact_utils.encode_split_names(["train"])
+    for count, files in ((6_000, 1), (6_001, 2), (60_000_000, 10_000), (60_000_001, 9_999)):
+        digits = data.Stretch("train", 5, 5 + count)
+        shards = list(example_gen.shards_of(examples, "train", digits))
+        assert len(shards) == files
+        borders = [(shard.digits.first, shard.digits.last) for shard in shards]
+        assert [first for first, _ in borders] == [5, *(last for _, last in borders[:-1])]
+        assert borders[-1][1] == 5 + count
+
+
 def example(**values: list[int]) -> bytes:
     features = {
         name: tf.train.Feature(int64_list=tf.train.Int64List(value=value))

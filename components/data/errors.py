@@ -40,21 +40,30 @@ def require_file(path: str | Path) -> Path:
     return Path(path)
 
 
-def require_count(count: int, where: str | Path) -> None:
-    """Checks a number of items that a header promises, before anything is read on its word.
+def require_some(count: int, where: str | Path) -> None:
+    """Checks a number of items that a header promises, where they are read in parts.
 
     Raises:
-        DataError: it is not in 1..MAX_ITEMS.
+        DataError: it is less than 1.
     """
     if count < 1:
         raise DataError(
             f"{where}: expected at least one item, the header promises {count}. "
             "Give a file that holds data."
         )
+
+
+def require_count(count: int, where: str | Path) -> None:
+    """Checks a number of items that a header promises, before all are read on its word.
+
+    Raises:
+        DataError: it is not in 1..MAX_ITEMS.
+    """
+    require_some(count, where)
     if count > MAX_ITEMS:
         raise DataError(
             f"{where}: expected at most {MAX_ITEMS:,} items, the header promises {count:,}. "
-            "The header is damaged, or the file must be cut into smaller ones."
+            "The header is damaged, or the set is too large for memory: give plain IDX files."
         )
 
 

@@ -22,9 +22,9 @@ from components.data.errors import (
 
 # The magic is 0x0800 (unsigned bytes) plus the number of dimensions: 2051 images, 2049 labels.
 _UNSIGNED_BYTES = 0x0800
-_IMAGES = _UNSIGNED_BYTES + 3
-_LABELS = _UNSIGNED_BYTES + 1
-_KINDS = {_IMAGES: "image", _LABELS: "label"}
+IMAGES = _UNSIGNED_BYTES + 3
+LABELS = _UNSIGNED_BYTES + 1
+_KINDS = {IMAGES: "image", LABELS: "label"}
 _GZIP_MAGIC = b"\x1f\x8b"
 # CPython's `read(n)` allocates n bytes up front, so a header's word is never passed to it whole.
 _CHUNK = 1 << 20
@@ -46,8 +46,8 @@ def read_images(path: str | Path) -> NDArray[np.uint8]:
     Raises:
         DataError: missing, damaged, cut short, too long, of another kind or of another size.
     """
-    with _opened(path) as stream:
-        count, *size = _read_header(stream, path, _IMAGES)
+    with opened(path) as stream:
+        count, *size = read_header(stream, path, IMAGES)
         require_count(count, path)
         require_image_shape(tuple(size), path)
         return _read_body(stream, path, (count, *size))
@@ -62,8 +62,8 @@ def read_labels(path: str | Path) -> NDArray[np.uint8]:
     Raises:
         DataError: missing, damaged, cut short, too long, of another kind or with a wrong label.
     """
-    with _opened(path) as stream:
-        (count,) = _read_header(stream, path, _LABELS)
+    with opened(path) as stream:
+        (count,) = read_header(stream, path, LABELS)
         require_count(count, path)
         return require_labels(_read_body(stream, path, (count,)), path)
 
@@ -92,7 +92,7 @@ def read_at_most(stream: Stream, limit: int) -> bytearray:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[Stream]:
+def opened(path: str | Path) -> Iterator[Stream]:
     """Opens the uncompressed bytes of `path`; what goes wrong until it closes is a DataError."""
     try:
         with require_file(path).open("rb") as raw:
@@ -108,8 +108,12 @@ def _opened(path: str | Path) -> Iterator[Stream]:
         ) from error
 
 
-def _read_header(stream: Stream, path: str | Path, magic: int) -> tuple[int, ...]:
-    """Returns the dimensions; the magic is judged first, so a text file is not called short."""
+def read_header(stream: Stream, path: str | Path, magic: int) -> tuple[int, ...]:
+    """Returns the dimensions; the magic is judged first, so a text file is not called short.
+
+    Raises:
+        DataError: another magic than IMAGES or LABELS was to be, or the header is cut short.
+    """
     size = 4 * (1 + magic - _UNSIGNED_BYTES)
     header = read_at_most(stream, size)
     found = int.from_bytes(header[:4], "big")
@@ -140,11 +144,20 @@ def _read_body(stream: Stream, path: str | Path, shape: tuple[int, ...]) -> NDAr
     """Reads one byte more than `shape` needs: it tells of a longer file, and checks gzip's CRC."""
     promised = math.prod(shape)
     body = read_at_most(stream, promised + 1)
-    if len(body) != promised:
-        found = "more" if len(body) > promised else f"{len(body):,}"
-        cause = "has trailing bytes" if len(body) > promised else "is cut short"
+    require_length(len(body), promised, path)
+    return np.frombuffer(body, np.uint8).reshape(shape)
+
+
+def require_length(length: int, promised: int, path: str | Path) -> None:
+    """Checks how many bytes follow the header.
+
+    Raises:
+        DataError: others than its dimensions promise.
+    """
+    if length != promised:
+        found = "more" if length > promised else f"{length:,}"
+        cause = "has trailing bytes" if length > promised else "is cut short"
         raise DataError(
             f"{path}: expected {promised:,} bytes after the header, found {found}. "
             f"The file {cause}; fetch it again."
         )
-    return np.frombuffer(body, np.uint8).reshape(shape)

@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ TRAIN = "train"
 EVAL = "eval"
 TEST = "test"
 SPLITS = (TRAIN, EVAL, TEST)
+TRAIN_FILE, TEST_FILE = "train", "t10k"
 PACKAGED = "packaged"
 # Keras: `floor(n * (1.0 - validation_split))` items are trained on, the last ones validate.
 _VALIDATION_SPLIT = 0.2
@@ -29,6 +32,22 @@ _IDX_STEMS = (
 )
 
 
+Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+class Stretch(NamedTuple):
+    """The items from `first` to before `last` of TRAIN_FILE or TEST_FILE."""
+
+    file: str
+    first: int
+    last: int
+
+    @property
+    def size(self) -> int:
+        """How many items it has."""
+        return self.last - self.first
+
+
 @dataclass(frozen=True, eq=False)
 class RawData:
     """The two files of MNIST: images uint8 [n, 28, 28] and labels uint8 [n] of 0..9 for each."""
@@ -37,6 +56,13 @@ class RawData:
     train_labels: NDArray[np.uint8]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
+
+    def part(self, stretch: Stretch) -> Pair:
+        """Returns images, uint8 [n, 28, 28], and labels, uint8 [n]: views."""
+        at = slice(stretch.first, stretch.last)
+        if stretch.file == TRAIN_FILE:
+            return self.train_images[at], self.train_labels[at]
+        return self.test_images[at], self.test_labels[at]
 
 
 def load(location: str) -> RawData:
@@ -73,9 +99,7 @@ def content_sha256(data: RawData) -> str:
     return digest.hexdigest()
 
 
-def split(
-    data: RawData, train: int, eval_: int, test: int
-) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def split(data: RawData, train: int, eval_: int, test: int) -> dict[str, Pair]:
     """Cuts the data into SPLITS, in file order, as Keras' `validation_split=0.2` does.
 
     Args:
@@ -90,30 +114,42 @@ def split(
     Raises:
         DataError: a size is negative, or a split would be empty.
     """
-    at = int(len(data.train_labels) * (1.0 - _VALIDATION_SPLIT))
+    counts = len(data.train_labels), len(data.test_labels)
+    cut = stretches(*counts, train, eval_, test)
+    return {name: data.part(stretch) for name, stretch in cut.items()}
+
+
+def stretches(
+    train_items: int, test_items: int, train: int, eval_: int, test: int
+) -> dict[str, Stretch]:
+    """Returns where each of SPLITS is; the last three arguments and the errors are `split`'s."""
+    at = int(train_items * (1.0 - _VALIDATION_SPLIT))
     return {
-        TRAIN: _first(data.train_images[:at], data.train_labels[:at], train, TRAIN),
-        EVAL: _first(data.train_images[at:], data.train_labels[at:], eval_, EVAL),
-        TEST: _first(data.test_images, data.test_labels, test, TEST),
+        TRAIN: _first(TRAIN_FILE, 0, at, train, TRAIN),
+        EVAL: _first(TRAIN_FILE, at, train_items, eval_, EVAL),
+        TEST: _first(TEST_FILE, 0, test_items, test, TEST),
     }
 
 
-def _first(
-    images: NDArray[np.uint8], labels: NDArray[np.uint8], size: int, name: str
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _first(file: str, first: int, last: int, size: int, name: str) -> Stretch:
     if size < 0:
         raise DataError(
             f"split {name}: expected a size of 0 (all) or more, found {size}. Give another size."
         )
-    if not len(labels):
+    if first == last:
         raise DataError(
             f"split {name}: expected at least one item, found none. "
             "Give a training file of two items or more and a test file of one or more."
         )
-    return images[: size or None], labels[: size or None]
+    return Stretch(file, first, min(last, first + size) if size else last)
 
 
-def _load_folder(folder: Path) -> RawData:
+def find_files(folder: Path) -> list[Path]:
+    """Returns the four IDX files of a folder, in the order of RawData's fields.
+
+    Raises:
+        DataError: one is missing.
+    """
     found = [_find(folder, stem) for stem in _IDX_STEMS]
     missing = [stem.format("-") for stem, path in zip(_IDX_STEMS, found, strict=True) if not path]
     if missing:
@@ -121,7 +157,11 @@ def _load_folder(folder: Path) -> RawData:
             f"{folder}: expected four IDX files (plain or .gz, - or . before idx), "
             f"found none for {', '.join(missing)}. Put them into the folder."
         )
-    paths = [path for path in found if path]
+    return [path for path in found if path]
+
+
+def _load_folder(folder: Path) -> RawData:
+    paths = find_files(folder)
     readers = (read_images, read_labels, read_images, read_labels)
     data = RawData(*(read(path) for read, path in zip(readers, paths, strict=True)))
     return _paired(data, [str(path) for path in paths])
@@ -135,13 +175,24 @@ def _find(folder: Path, stem: str) -> Path | None:
 
 def _paired(data: RawData, names: list[str]) -> RawData:
     """Returns `data` when every image has its label; `names` are the sources of its fields."""
-    pairs = ((data.train_images, data.train_labels), (data.test_images, data.test_labels))
-    for (images, labels), images_name, labels_name in zip(
-        pairs, names[::2], names[1::2], strict=True
-    ):
-        if len(images) != len(labels):
-            raise DataError(
-                f"expected one label an image, found {len(images)} images in {images_name} "
-                f"and {len(labels)} labels in {labels_name}. Give files that belong together."
-            )
+    arrays = (data.train_images, data.train_labels, data.test_images, data.test_labels)
+    require_pairs([len(array) for array in arrays], names)
     return data
+
+
+def require_pairs(counts: Sequence[int], names: Sequence[str]) -> None:
+    """Checks that every image has its label.
+
+    Args:
+        counts: the items of the four files, in the order of RawData's fields.
+        names: where they come from.
+
+    Raises:
+        DataError: there are more of one than of the other.
+    """
+    for at in (0, 2):
+        if counts[at] != counts[at + 1]:
+            raise DataError(
+                f"expected one label an image, found {counts[at]} images in {names[at]} "
+                f"and {counts[at + 1]} labels in {names[at + 1]}. Give files that belong together."
+            )

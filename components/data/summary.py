@@ -3,10 +3,9 @@
 import dataclasses
 import hashlib
 
-import numpy as np
-
 from components.data.packaged import packaged_path
-from components.data.sources import PACKAGED, RawData, content_sha256, load, split
+from components.data.sources import PACKAGED, stretches
+from components.data.stored import open_set
 
 PACKAGED_FILE_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
 
@@ -37,13 +36,11 @@ def summarize(location: str) -> Summary:
         with packaged_path().open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == PACKAGED_FILE_SHA256:
                 return PACKAGED_SUMMARY
-    raw = load(location)
-    return Summary(content_sha256(raw), len(raw.train_labels), len(raw.test_labels))
+    found = open_set(location)
+    return Summary(found.sha256(), found.train, found.test)
 
 
 def split_sizes(summary: Summary, train: int, eval_: int, test: int) -> dict[str, int]:
     """Returns how many digits each split has; the arguments and the errors are those of `split`."""
-    blank = np.uint8(0)
-    shapes = (summary.train, 28, 28), (summary.train,), (summary.test, 28, 28), (summary.test,)
-    stand_in = RawData(*(np.broadcast_to(blank, shape) for shape in shapes))
-    return {name: len(y) for name, (_, y) in split(stand_in, train, eval_, test).items()}
+    found = stretches(summary.train, summary.test, train, eval_, test)
+    return {name: stretch.size for name, stretch in found.items()}
