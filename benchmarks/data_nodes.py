@@ -17,7 +17,8 @@ from pipeline.flink.state import Cluster
 
 NODES = ("MnistExampleGen", "StatisticsGen", "StrictExampleValidator", "Transform", "Evaluator")
 PROGRAM = pathlib.Path(__file__).with_name("one_data_node.py")
-PAUSE = 0.1  # seconds between two looks at the memory
+WORKER = "apache_beam.runners.worker.sdk_worker_main"
+PAUSE = 0.2  # seconds between two looks at the memory
 ERROR_LINES = 30
 
 
@@ -80,7 +81,7 @@ def _watch(process: "subprocess.Popen[bytes]", cluster: Cluster | None) -> tuple
     watched = psutil.Process(process.pid)
     while process.poll() is None:
         own = max(own, _resident(watched))
-        others = [child for parent in (watched, *flink) for child in _children(parent)]
+        others = [worker for parent in (watched, *flink) for worker in _workers(parent)]
         largest = max([largest, *map(_resident, others)])
         java = max(java, sum(map(_resident, flink)))
         time.sleep(PAUSE)
@@ -93,10 +94,14 @@ def _resident(process: psutil.Process) -> int:
     return 0
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
+def _workers(process: psutil.Process) -> list[psutil.Process]:
+    """Returns the workers of Beam that a process started."""
+    found = []
     with contextlib.suppress(psutil.Error):
-        return process.children(recursive=True)
-    return []
+        for child in process.children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                found += [child] if WORKER in " ".join(child.cmdline()) else []
+    return found
 
 
 def base_of_versions(folder: pathlib.Path) -> pathlib.Path:

@@ -1,0 +1,181 @@
+"""The text of docs/scale.md from the results of `scale.py`: tables, and what follows by arithmetic.
+
+A calculated figure stands under "On paper", with what is assumed for it; nothing there was run.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from data_nodes import NODES
+
+Result = dict[str, Any]
+ENGINES = {"memory": "in memory", "flink": "on Flink"}
+MB = 1e6
+WORSE = 1.15  # of the exponent of seconds over images; below that a busy machine explains it
+BILLION = 1_000_000_000
+WORKERS = 100
+MOST_SHARDS = 10_000  # of a split, as in components/example_gen.py
+CORE_HOUR, GB_MONTH = 0.05, 0.02  # dollars; assumed, the order of what clouds ask for
+FLINK_WORKERS = 2  # Python workers of the cluster that was measured
+
+
+def document(found: Sequence[Result], machine: str) -> str:
+    """Returns the text.
+
+    Args:
+      found: results in any order.
+      machine: what it was run on.
+    """
+    ordered = sorted(found, key=lambda result: result["images"])
+    by_engine = {
+        name: [result for result in ordered if result["engine"] == name] for name in ENGINES
+    }
+    load = max((result["load"] for result in found), default=0.0)
+    parts = [
+        "# More digits",
+        f"Made by `python benchmarks/scale.py` on {machine}, a machine that other work shared "
+        f"(load up to {load:.0f}): seconds are of a busy machine, memory is what it is. The sets "
+        "are MNIST's digits turned, moved and resized by `benchmarks/make_digits.py`, six sevenths "
+        "for training; `Evaluator` asks `sequential` about the last seventh. Each node ran in a "
+        "process of its own.",
+    ]
+    for name, words in ENGINES.items():
+        if by_engine[name]:
+            parts += [f"## {words.capitalize()}", _seconds(by_engine[name])]
+            parts.append(_memory(by_engine[name]))
+            parts.append(" ".join(_growth(by_engine[name])))
+    parts += ["## On paper: 1 billion images", *_billion(by_engine["flink"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cells(results: Sequence[Result], node: str, key: str, form: str, scale: float) -> list[str]:
+    return [
+        form.format(result["nodes"][node][key] / scale) if node in result["nodes"] else "-"
+        for result in results
+    ]
+
+
+def _seconds(results: Sequence[Result]) -> str:
+    head = ["seconds", *(f"{result['images']:,}" for result in results)]
+    rows = [[node, *_cells(results, node, "seconds", "{:,.1f}", 1)] for node in NODES]
+    for key, words in (("digits", "digits on the disk, MB"), ("examples", "examples, MB")):
+        rows.append([words, *(f"{result['bytes'][key] / MB:,.0f}" for result in results)])
+    return _table(head, rows)
+
+
+def _memory(results: Sequence[Result]) -> str:
+    head = ["most memory, MB", *(f"{result['images']:,}" for result in results)]
+    rows = [[node, *_cells(results, node, "process", "{:,.0f}", MB)] for node in NODES]
+    if any(_worker(result) for result in results):
+        rows += [
+            [f"{node}, the largest worker", *_cells(results, node, "worker", "{:,.0f}", MB)]
+            for node in NODES
+            if any(result["nodes"].get(node, {}).get("worker") for result in results)
+        ]
+        java = (max(n["java"] for n in result["nodes"].values()) for result in results)
+        rows.append(["Flink's own processes together", *(f"{most / MB:,.0f}" for most in java)])
+    return _table(head, rows)
+
+
+def _worker(result: Result) -> int:
+    return max((node["worker"] for node in result["nodes"].values()), default=0)
+
+
+def _exponents(results: Sequence[Result]) -> dict[str, float]:
+    """Returns for each node how seconds grow between the two largest sizes: 1 is linear."""
+    if len(results) < 2:
+        return {}
+    small, large = results[-2:]
+    ratio = math.log(large["images"] / small["images"])
+    return {
+        node: math.log(_took(large, node) / _took(small, node)) / ratio
+        for node in NODES
+        if node in small["nodes"] and node in large["nodes"]
+    }
+
+
+def _took(result: Result, node: str) -> float:
+    return max(0.1, result["nodes"][node]["seconds"])
+
+
+def _growth(results: Sequence[Result]) -> list[str]:
+    """Returns what is to be said of how seconds and memory grow, in sentences."""
+    exponents = _exponents(results)
+    if not exponents:
+        return ["One size tells nothing of growth."]
+    small, large = results[-2:]
+    times = large["images"] / small["images"]
+    worse = [f"{node} (exponent {e:.2f})" for node, e in exponents.items() if e > WORSE]
+    said = [
+        f"From {small['images']:,} to {large['images']:,} images, {times:.0f} times as many, "
+        + (f"worse than linear: {', '.join(worse)}." if worse else "no node is worse than linear.")
+    ]
+    rises = []
+    for node in exponents:
+        for key, words in (("process", node), ("worker", f"{node}'s worker")):
+            before, after = (result["nodes"][node][key] for result in (small, large))
+            if before and after > 1.1 * before:
+                rises.append(f"{words} ({before / MB:,.0f} to {after / MB:,.0f} MB)")
+    said.append(
+        f"Memory rises by more than a tenth in {', '.join(rises)}."
+        if rises
+        else "Memory is flat: nowhere a tenth more."
+    )
+    return said
+
+
+def _rate(results: Sequence[Result], node: str) -> float:
+    """Returns the seconds that one more image takes, between the smallest and the largest size."""
+    small, large = results[0], results[-1]
+    more = large["nodes"][node]["seconds"] - small["nodes"][node]["seconds"]
+    return max(0.0, more) / (large["images"] - small["images"])
+
+
+def _billion(results: Sequence[Result]) -> list[str]:
+    whole = [result for result in results if len(result["nodes"]) == len(NODES)]
+    if len(whole) < 2:
+        return ["Two sizes on Flink are needed for this; run `python benchmarks/scale.py`."]
+    largest = whole[-1]
+    sizes = {key: n / largest["images"] * BILLION for key, n in largest["bytes"].items()}
+    core_hours = {
+        node: _rate(whole, node) * BILLION * FLINK_WORKERS / 3600
+        for node in NODES
+        if _rate(whole, node) > 0
+    }
+    rows = [
+        [node, f"{hours:,.0f}", f"{hours / WORKERS:,.1f}"] for node, hours in core_hours.items()
+    ]
+    total = sum(core_hours.values())
+    rows.append(["together", f"{total:,.0f}", f"{total / WORKERS:,.1f}"])
+    memory = max(_worker(result) for result in whole)
+    train = BILLION * 6 // 7 * 4 // 5
+    gigabytes = sum(sizes.values()) / 1e9
+    return [
+        f"Calculated, not run, from {whole[0]['images']:,} and {largest['images']:,} images on "
+        f"Flink. Assumed: seconds grow as between these two, the {FLINK_WORKERS} workers there "
+        "were busy all the time with a core each (other work took part of them, so that this is "
+        f"too much rather than too little), {WORKERS} workers are {WORKERS / FLINK_WORKERS:.0f} "
+        "times as quick as two, and the storage keeps up.",
+        _table(
+            ["node", "core hours", f"hours with {WORKERS} workers"],
+            rows,
+        ),
+        f"* Shards: the training split has {train:,} digits in {MOST_SHARDS:,} files of "
+        f"{-(-train // MOST_SHARDS):,}; at most {3 * MOST_SHARDS:,} in all. A job names each.",
+        f"* Workers: {WORKERS} with a core and {math.ceil(1.5 * memory / 1e9)} GB each (the "
+        f"largest had {memory / 1e9:.1f} GB here, and half as much again).",
+        f"* Storage: {sizes['digits'] / 1e9:,.0f} GB of digits and {sizes['examples'] / 1e9:,.0f} "
+        "GB of examples, on a disk that all workers see.",
+        f"* Cost: {total * CORE_HOUR:,.0f} dollars for {total:,.0f} core hours at {CORE_HOUR} "
+        f"dollars, {gigabytes * GB_MONTH:,.0f} dollars a month for the storage at {GB_MONTH} "
+        "dollars a GB. Both prices are assumed.",
+        f"* What one process does alone: the digest, {sizes['digits'] / 1e9:,.0f} GB read twice, "
+        "by `mnist-tfx run` and by MnistExampleGen; at 1 GB a second (assumed) "
+        f"{2 * sizes['digits'] / 1e9 / 60:,.0f} minutes, which no worker takes off.",
+    ]
