@@ -80,7 +80,8 @@ def document(tried: list[Result], finals: list[Result], brief: list[Result]) -> 
     one = tried[0]
     selection = [f"| {r['group']} | {_changes(r)} | {best_on_eval(r):.2%} |" for r in tried]
     seeds = [
-        f"| {r['seed']} | {best_on_eval(r):.2%} | {r['test_accuracy']:.2%} | {_minutes(r):.1f} |"
+        f"| {r['seed']} | {best_on_eval(r):.2%} | {r['test_accuracy']:.2%} | {_minutes(r):.1f} "
+        f"| {_usual_seconds(r):.0f} |"
         for r in finals
     ]
     parts = [
@@ -95,8 +96,15 @@ def document(tried: list[Result], finals: list[Result], brief: list[Result]) -> 
         "## Other seeds, asked about test once",
     ]
     if finals:
-        head = ["| seed | eval | test | minutes on one core |", "|---|---|---|---|"]
-        parts += ["\n".join([*head, *seeds]), _summary(finals)]
+        head = [
+            "| seed | eval | test | minutes on one core | seconds an epoch, median |",
+            "|---|---|---|---|---|",
+        ]
+        busy = (
+            "Other work shared the core: an epoch took up to "
+            f"{max(e['seconds'] for r in finals for e in r['history']):.0f} s."
+        )
+        parts += ["\n".join([*head, *seeds]), busy, _summary(finals)]
     else:
         parts.append("They were not trained yet.")
     return "\n\n".join([*parts, *_brief(brief)]) + "\n"
@@ -133,6 +141,10 @@ def _changes(found: Result) -> str:
 
 def _minutes(found: Result) -> float:
     return float(found["train_seconds"] + found["eval_seconds"]) / 60
+
+
+def _usual_seconds(found: Result) -> float:
+    return statistics.median(epoch["seconds"] for epoch in found["history"])
 
 
 if __name__ == "__main__":

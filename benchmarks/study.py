@@ -16,8 +16,8 @@ from components.report.study import SEQUENTIAL
 
 DOCUMENT = pathlib.Path(__file__).parents[1] / "docs" / "study.md"
 DEEP: dict[str, dict[str, Any]] = {
-    "alexnet": {"side": 227, "batch_size": 32, "images": 2000, "eval_images": 1000},
-    "vgg16": {"side": 32, "batch_size": 32, "images": 2000, "eval_images": 1000},
+    "alexnet": {"side": 227, "batch_size": 32, "images": 1000, "eval_images": 500},
+    "vgg16": {"side": 32, "batch_size": 32, "images": 1000, "eval_images": 500},
 }
 DEEP_RATE = 2e-4  # at the study's 0.001 both may learn nothing; see docs/vgg16.md
 
