@@ -10,19 +10,22 @@ LAST_CONVOLUTION = 12  # its place among the layers with weights
 # What the tables of November 2026 showed; read it against them when they are made anew.
 VERDICT = """## Was it vanishing gradients?
 
-They are how it ends, not why. Where the network is lost here, the first layer's gradient does vanish, to 1e-7 and then 0 beside
-0.2 in the last layer, because the ReLUs of the last convolutions are 0 on every image and let nothing through. They died of steps
-that were too large: the narrow network at a rate of 0.1 goes from a loss of 2.3 to about a million at its second step with every
-seed; at lower rates the loss only jumps, the ReLUs die, and it stays at ln 10. That is also the order of the study's table: a loss
-of 2e10, which no vanishing gradient makes, then 2.3010, which is ln 10, and one class for everything.
+They are how it ends, not why. Where the network is lost here, the first layer's gradient does
+vanish, to 1e-7 and then 0 beside 0.2 in the last layer, because the ReLUs of the last
+convolutions are 0 on every image and let nothing through. They died of steps that were too large:
+the narrow network at a rate of 0.1 goes from a loss of 2.3 to about a million at its second step
+with every seed; at lower rates the loss only jumps, the ReLUs die, and it stays at ln 10. That is
+also the order of the study's table: a loss of 2e10, which no vanishing gradient makes, then
+2.3010, which is ln 10, and one class for everything.
 
-The rate is what was wrong. At 0.001 the narrow network learns and the one that is eight times as wide dies within 120
-steps; the same change of every weight moves a wider sum further. A tenth of the rate mends it alone. He's start, a warm-up to the
-same rate and a bound on the gradient do not, each alone: Adam divides by the gradient's size, so a bound on it hardly makes a step
+The rate is what was wrong. At 0.001 the narrow network learns and the one that is eight times as
+wide dies within 120 steps; the same change of every weight moves a wider sum further. A tenth of
+the rate mends it alone. He's start, a warm-up to the same rate and a bound on the gradient do
+not, each alone: Adam divides by the gradient's size, so a bound on it hardly makes a step
 smaller. All four together learn fastest, and are what `vgg16` has here.
 
-Not reproduced: a network that learns for five epochs first. Three trainings of the narrow one over 4,800 steps stayed well; the
-wide one at 224x224 for six epochs needs a GPU."""
+Not reproduced: a network that learns for five epochs first. Three trainings of the narrow one
+over 4,800 steps stayed well; the wide one at 224x224 for six epochs needs a GPU."""
 HEAD = ("measure", "seeds", "healthy", "eval accuracy, seed by seed", "what the doctor said")
 
 
