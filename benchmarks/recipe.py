@@ -100,10 +100,7 @@ def document(tried: list[Result], finals: list[Result], brief: list[Result]) -> 
             "| seed | eval | test | minutes on one core | seconds an epoch, median |",
             "|---|---|---|---|---|",
         ]
-        busy = (
-            "Other work shared the core: an epoch took up to "
-            f"{max(e['seconds'] for r in finals for e in r['history']):.0f} s."
-        )
+        busy = _on_time([*tried, *finals])
         parts += ["\n".join([*head, *seeds]), busy, _summary(finals)]
     else:
         parts.append("They were not trained yet.")
@@ -141,6 +138,16 @@ def _changes(found: Result) -> str:
 
 def _minutes(found: Result) -> float:
     return float(found["train_seconds"] + found["eval_seconds"]) / 60
+
+
+def _on_time(found: list[Result]) -> str:
+    slowest = max(epoch["seconds"] for r in found for epoch in r["history"])
+    usual, epochs = min(map(_usual_seconds, found)), found[0]["epochs"]
+    return (
+        f"Other work shared the cores, and an epoch took up to {slowest:.0f} s. Where there was "
+        f"least of it, the median is {usual:.0f} s: {usual * epochs / 60:.0f} minutes of training "
+        "a seed, on one core."
+    )
 
 
 def _usual_seconds(found: Result) -> float:
