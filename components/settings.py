@@ -7,6 +7,9 @@ read them back. Every number comes from a profile; only what a recipe may leave 
 import dataclasses
 from typing import Any, Self
 
+AUTO_DEVICES, ONE_DEVICE, MIRRORED, MULTI_WORKER = "auto", "one", "mirrored", "multi-worker"
+DEVICES = (AUTO_DEVICES, ONE_DEVICE, MIRRORED, MULTI_WORKER)
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelSettings:
@@ -22,6 +25,7 @@ class ModelSettings:
       augmentation: `none`, or how the images of a training are changed, such as `affine`.
       averaging: share of a training's steps over which its weights are averaged; 0 for none.
       weight_decay: see `components.models.compiling.HParams`.
+      devices: what a training runs on, one of `DEVICES`; what comes out is the same.
     """
 
     name: str
@@ -33,6 +37,7 @@ class ModelSettings:
     augmentation: str = "none"
     averaging: float = 0.0
     weight_decay: float = 0.0
+    devices: str = AUTO_DEVICES
 
 
 @dataclasses.dataclass(frozen=True)

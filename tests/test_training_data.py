@@ -10,9 +10,11 @@ import tensorflow as tf
 
 from components.features import IMAGE, LABEL, PIXELS, preprocessing_fn, to_pixels
 from components.training import scoring
+from components.training.augmentation import augmentation
 from components.training.dataset import (
     PREDICT_BATCH,
     Digits,
+    Share,
     prediction_batches,
     read_split,
     steps_in_epoch,
@@ -45,6 +47,25 @@ def orders(
         np.testing.assert_array_equal(pixels, labels)
         places += labels.tolist()
     return np.reshape(places, (epochs, steps * batch_size)).tolist()
+
+
+@pytest.mark.parametrize("of", [2, 3])
+def test_the_shares_of_all_processes_are_the_batches_of_one(of: int) -> None:
+    augment = augmentation("affine")
+
+    def taken(share: Share, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        images = np.random.default_rng(0).integers(0, 256, (12, 28, 28)).astype(np.uint8)
+        digits = Digits(images, np.arange(12))
+        made = training_batches(digits, 4, lambda x: x, 3, 1, 3, 2, augment, share)
+        return list(made.take(count).as_numpy_iterator())
+
+    whole = taken(Share(), 2)
+    first, rest = taken(Share(0, 1, of), 2), taken(Share(1, of - 1, of), 2 * (of - 1))
+    for step, batch in enumerate(whole):
+        parts = [first[step], *rest[step * (of - 1) : (step + 1) * (of - 1)]]
+        for figure in range(2):
+            joined = np.concatenate([part[figure] for part in parts])
+            np.testing.assert_array_equal(joined, batch[figure])
 
 
 def write_records(path: pathlib.Path, digits: Iterable[tuple[np.ndarray, int]]) -> None:

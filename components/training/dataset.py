@@ -31,6 +31,23 @@ class Digits:
         return Digits(self.images[:end], self.labels[:end])
 
 
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """Which parts of each batch this process computes: `count` from part `first` on, of `of`."""
+
+    first: int = 0
+    count: int = 1
+    of: int = 1
+
+    def bounds(self, number: tf.Tensor, batch_size: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns for the part with that number, counted over all steps: step, begin, end."""
+        step, part = number // self.count, number % self.count + self.first
+        return step, part * batch_size // self.of, (part + 1) * batch_size // self.of
+
+
+WHOLE = Share()
+
+
 def read_split(pattern: str) -> Digits:
     """Reads the TFRecord files of one split, in the order of their names.
 
@@ -87,6 +104,7 @@ def training_batches(
     steps: int,
     first_step: int = 0,
     augment: Augment | None = None,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches (float32 [batch, *input_shape], int64 [batch]).
 
@@ -95,10 +113,12 @@ def training_batches(
       steps: batches in an epoch, at most `steps_in_epoch`.
       first_step: the batch of that epoch to begin with.
       augment: changes the images, by a seed of each step.
+      share: the parts of each batch to return, one after another; together they are the batch.
     """
     images, labels = tf.constant(digits.images), tf.constant(digits.labels)
 
-    def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def batch(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        step, begin, end = share.bounds(number, batch_size)
         epoch, position = step // steps, (step % steps) * batch_size
         places = tf.range(batch_size, dtype=tf.int64) + position
         order_seed = tf.cast(tf.stack([seed, epoch]), tf.int32)
@@ -106,9 +126,11 @@ def training_batches(
         chosen = tf.gather(images, order)
         if augment:
             chosen = augment(chosen, tf.cast(tf.stack([seed, step]), tf.int32))
+        if share.of > 1:  # a slice would hide the size of a whole batch from the graph
+            chosen, order = chosen[begin:end], order[begin:end]
         return transform(chosen), tf.gather(labels, order)
 
-    numbers = tf.data.Dataset.counter(first_epoch * steps + first_step)
+    numbers = tf.data.Dataset.counter((first_epoch * steps + first_step) * share.count)
     return numbers.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 

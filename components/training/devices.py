@@ -1,8 +1,10 @@
-"""Which devices a training runs on: the CPU, one GPU plainly, or several mirrored."""
+"""Which devices of this machine a training runs on: the CPU, one GPU plainly, several mirrored."""
 
 from collections.abc import Sequence
 
 import tensorflow as tf
+
+from components.settings import AUTO_DEVICES, DEVICES, MIRRORED, ONE_DEVICE
 
 
 def prepare_gpus() -> list[str]:
@@ -20,8 +22,24 @@ def prepare_gpus() -> list[str]:
     ]
 
 
-def strategy_for(devices: Sequence[str]) -> tf.distribute.Strategy:
-    """Returns the default strategy for at most one device, else a mirrored one over all of them."""
-    if len(devices) > 1:
-        return tf.distribute.MirroredStrategy(list(devices))
-    return tf.distribute.get_strategy()
+def strategy_for(choice: str, gpus: Sequence[str]) -> tf.distribute.Strategy:
+    """Returns the strategy of a training in this process alone.
+
+    Args:
+      choice: `auto` mirrors over all GPUs where there are several, `mirrored` insists on it, `one`
+        takes the first. `multi-worker` is no choice here: see `components.training.cluster`.
+      gpus: the names of those that there are.
+
+    Raises:
+      ValueError: the choice is unknown, or there are no GPUs to mirror over.
+    """
+    if choice == ONE_DEVICE or (choice == AUTO_DEVICES and len(gpus) < 2):
+        return tf.distribute.get_strategy()
+    if choice not in (AUTO_DEVICES, MIRRORED):
+        raise ValueError(f"expected devices of {', '.join(DEVICES)}; got {choice!r}")
+    if len(gpus) < 2:
+        raise ValueError(
+            f"expected at least 2 GPUs for the devices `{MIRRORED}`; found {len(gpus)}: take "
+            f"`{AUTO_DEVICES}`, or see `mnist-tfx doctor`"
+        )
+    return tf.distribute.MirroredStrategy(list(gpus))

@@ -144,9 +144,9 @@ def _run(
     record, seed = keeper.record, job.model.seed
     augment = augmentation(job.model.augmentation)
 
-    def batches(epoch: int, step: int) -> tf.data.Dataset:
+    def batches(epoch: int, step: int, share: dataset.Share) -> tf.data.Dataset:
         return dataset.training_batches(
-            job.train, job.batch_size, job.transform, seed, epoch, steps, step, augment
+            job.train, job.batch_size, job.transform, seed, epoch, steps, step, augment, share
         )
 
     progress = Progress(job.what, job.epochs, steps, job.batch_size, record.part.steps)
@@ -160,13 +160,12 @@ def _compiled(job: FitJob, steps: int) -> tuple[keras.Model, int]:
     """Returns the compiled model and an epoch's steps, a multiple of those in one execution."""
     module = importlib.import_module(job.model.module)
     gpus = devices.prepare_gpus()
-    # On mirrored devices Keras 3.15 fails at several steps at once (a condition around a replica).
-    at_once = steps_at_once(steps, module.STEPS_PER_EXECUTION) if len(gpus) < 2 else 1
+    at_once = steps_at_once(steps, module.STEPS_PER_EXECUTION)
     steps -= steps % at_once
     rate = learning_rate(job.model.schedule, job.learning_rate, job.epochs * steps)
     with (
         dtype_policy(job.precision),
-        devices.strategy_for(gpus).scope(),
+        devices.strategy_for(job.model.devices, gpus).scope(),
     ):
         averaging = momentum(job.model.averaging, job.epochs * steps)
         hparams = HParams(rate, at_once, averaging, job.model.weight_decay)

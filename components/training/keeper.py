@@ -58,11 +58,12 @@ class Keeper(keras.callbacks.Callback):
         """Stops at once where the loss is no longer finite; else saves where that is due."""
         self._steps = batch + 1
         logs = logs if logs is not None else {}
-        logs.update(self._part(logs).means)
+        here = dict(logs)
+        logs.update(self._part(here).means)
         self._stop_unless_finite(logs.get("loss", 0.0))
         if not self.record.is_sick and self._saver.is_due():
             begun = time.perf_counter()
-            self.record.part = self._part(self.model.get_metrics_result())
+            self.record.part = self._part(here)
             self._saver.save()
             self._begun += time.perf_counter() - begun  # what was written is no training
 

@@ -1,13 +1,13 @@
 """The loop over epochs with Keras: the rest of one that was cut in two, then those after it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
-import tensorflow as tf
 
+from components.training import replicas
+from components.training.dataset import WHOLE
 from components.training.record import Record
-
-Batches = Callable[[int, int], tf.data.Dataset]  # from an epoch, and a step of it, on
+from components.training.replicas import Batches
 
 
 def run_epochs(
@@ -28,7 +28,7 @@ def run_epochs(
         _finish_epoch(model, batches, callbacks, record, steps)
     first = record.next_epoch
     if first < epochs and not model.stop_training:
-        _fit(model, batches(first, 0), callbacks, first, epochs, steps)
+        _fit(model, batches, callbacks, range(first, epochs), 0, steps)
 
 
 def _finish_epoch(
@@ -40,7 +40,7 @@ def _finish_epoch(
 ) -> None:
     epoch, done = record.next_epoch, record.part.steps
     if done < steps:
-        _fit(model, batches(epoch, done), callbacks, epoch, epoch + 1, steps - done)
+        _fit(model, batches, callbacks, range(epoch, epoch + 1), done, steps - done)
     else:  # Keras has no `fit` without a step, and only what ends an epoch is left
         ending = keras.callbacks.CallbackList(list(callbacks), model=model)
         ending.on_train_begin()
@@ -51,16 +51,20 @@ def _finish_epoch(
 
 def _fit(
     model: keras.Model,
-    batches: tf.data.Dataset,
+    batches: Batches,
     callbacks: Sequence[keras.callbacks.Callback],
-    first: int,
-    end: int,
+    epochs: range,
+    done: int,
     steps: int,
 ) -> None:
+    """Trains `steps` of each epoch, of the first those after the `done` ones."""
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        replicas.train(model, batches, callbacks, epochs, done, steps)
+        return
     model.fit(
-        batches,
-        epochs=end,
-        initial_epoch=first,
+        batches(epochs.start, done, WHOLE),
+        epochs=epochs.stop,
+        initial_epoch=epochs.start,
         steps_per_epoch=steps,
         callbacks=list(callbacks),
         verbose=0,

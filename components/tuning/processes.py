@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import Any
 
-from components.training import progress
+from components.training.child import relay
 from components.training.stopping import Stop, TrainingStopped
 
 LOGGER = logging.getLogger(__name__)
@@ -105,12 +105,3 @@ def _goes_on(worker: Worker, deaths: int) -> bool:
     worker.end()
     worker.start()
     return True
-
-
-def relay(lines: IO[str]) -> None:
-    """Logs a worker's progress as if the training were in this process."""
-    with lines:
-        for line in lines:
-            if line.endswith("\n"):  # else the worker died while it wrote
-                state = progress.TrainingProgress(**json.loads(line))
-                progress.LOGGER.info("%s", state, extra={"progress": state})

@@ -4,29 +4,26 @@ The environment says which worker it is and where the chief is, by KerasTuner's 
 `components.tuning.processes` sets them. Standard output carries progress, one JSON object a line.
 """
 
-import dataclasses
 import json
-import logging
 import os
-import signal
 import sys
 import threading
 from typing import Any, TextIO
+
+from components.training.child import (
+    Reports,
+    end_with_the_parent,
+    log_to_standard_error,
+    standard_output,
+)
 
 MESSAGE = "message-bin"  # gRPC's ending for metadata that is not ASCII
 
 
 def main() -> None:
     """Works until the search is done; ends at once where the process that started it is gone."""
-    threading.Thread(target=end_with_the_chief, daemon=True).start()
-    work(json.loads(sys.argv[1]), _standard_output())
-
-
-def end_with_the_chief() -> None:
-    """Reads standard input until the other end is closed, as the kernel does for a dead process."""
-    while os.read(0, 1024):
-        pass
-    os.kill(os.getpid(), signal.SIGKILL)
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
+    work(json.loads(sys.argv[1]), standard_output())
 
 
 def work(fn_args: dict[str, Any], reports: TextIO) -> None:
@@ -42,9 +39,8 @@ def work(fn_args: dict[str, Any], reports: TextIO) -> None:
     from components.tuning.run import tuner_fn
 
     name = os.environ["KERASTUNER_TUNER_ID"]
-    form = f"%(asctime)s %(levelname)s {name} %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr, force=True)
-    LOGGER.addHandler(_Reports(reports))
+    log_to_standard_error(name)
+    LOGGER.addHandler(Reports(reports))
     tuner = tuner_fn(FnArgs(**fn_args)).tuner
     number_trials_as_the_chief(tuner)
     send_messages(tuner.oracle)
@@ -72,26 +68,6 @@ def send_messages(client: Any) -> None:
         )
 
     client.end_trial = end_trial
-
-
-class _Reports(logging.Handler):
-    """Writes each `TrainingProgress` as a line of JSON."""
-
-    def __init__(self, file: TextIO) -> None:
-        super().__init__()
-        self._file = file
-
-    def emit(self, record: logging.LogRecord) -> None:
-        progress = getattr(record, "progress", None)
-        if progress is not None:
-            print(json.dumps(dataclasses.asdict(progress)), file=self._file, flush=True)
-
-
-def _standard_output() -> TextIO:
-    """Returns standard output, and sends to standard error what others print from now on."""
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    return os.fdopen(kept, "w")
 
 
 if __name__ == "__main__":
