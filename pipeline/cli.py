@@ -9,6 +9,7 @@ import click
 from pipeline.bulk_command import bulk
 from pipeline.kubeflow.commands import kubeflow
 from pipeline.options_of_commands import (
+    DEVICES,
     PROFILES,
     beam_args_argument,
     models_option,
@@ -16,6 +17,7 @@ from pipeline.options_of_commands import (
     workdir_option,
 )
 from pipeline.serving_commands import COMMANDS
+from pipeline.worker_command import worker
 
 ENVIRONMENT = {
     # tensorflow_transform turns Keras 2 on where this is unset, by the order of imports.
@@ -51,6 +53,13 @@ def main() -> None:
     default=1,
     show_default=True,
     help="Trials of a search at a time, each in a process of its own.",
+)
+@click.option(
+    "--devices",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Of a training: all GPUs here, the first, at least two, or the machines of TF_CONFIG.",
 )
 @click.option(
     "--node-beam-args",
@@ -115,5 +124,5 @@ def lineage(version: int | None, workdir: pathlib.Path, as_json: bool) -> None:
     sys.exit(show_lineage(workdir, version, as_json))
 
 
-for command in (*COMMANDS, bulk, kubeflow):
+for command in (*COMMANDS, bulk, kubeflow, worker):
     main.add_command(command)

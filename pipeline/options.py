@@ -1,10 +1,13 @@
 """What the user of `run` asked for, and whether it can be followed; no work is done here."""
 
 import dataclasses
+import os
 import pathlib
 
 from components import data
 from components.models import DEFAULT_MODELS, REGISTRY
+from components.settings import AUTO_DEVICES, MIRRORED, MULTI_WORKER
+from components.training.cluster import config
 from pipeline import engines
 from pipeline.wrong_call import WrongCall
 
@@ -23,6 +26,7 @@ class Options:
     beam_args: tuple[str, ...]
     node_beam_args: tuple[str, ...] = ()
     parallel_trials: int = 1
+    devices: str = AUTO_DEVICES
 
     @property
     def model_names(self) -> tuple[str, ...]:
@@ -59,6 +63,35 @@ def check(options: Options) -> None:
         raise WrongCall(f"expected --parallel-trials of 1 or more; got {options.parallel_trials}")
     if options.data not in ("", data.PACKAGED) and not pathlib.Path(options.data).exists():
         raise WrongCall(f"expected a folder or an .npz file at --data; {options.data} is not there")
+    check_machines(options.devices)
     engines.check(options.beam_args)
     for arguments in engines.node_arguments(options.node_beam_args).values():
         engines.check([*options.beam_args, *arguments])
+
+
+def check_machines(devices: str) -> None:
+    """Checks that this machine is the chief of several, where these are to train.
+
+    Raises:
+      WrongCall: it is not.
+    """
+    if devices == MULTI_WORKER:
+        try:
+            config.as_chief(os.environ)
+        except config.BadCluster as error:
+            raise WrongCall(str(error)) from error
+
+
+def check_gpus(devices: str) -> None:
+    """Checks that there are GPUs to mirror over, where that is asked for; imports TensorFlow then.
+
+    Raises:
+      WrongCall: there are not.
+    """
+    if devices == MIRRORED:
+        from components.training.devices import check_gpus, count_gpus
+
+        try:
+            check_gpus(devices, count_gpus())
+        except ValueError as error:
+            raise WrongCall(str(error)) from error

@@ -6,6 +6,7 @@ import click
 
 WORKDIR = "runs/mnist"
 PROFILES = ("smoke", "laptop", "paper", "gpu")
+DEVICES = ("auto", "one", "mirrored", "multi-worker")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 workdir_option = click.option(

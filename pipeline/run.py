@@ -21,7 +21,7 @@ from pipeline.beam_arguments import beam_arguments
 from pipeline.conclusion import FAILED, WRONG_CALL
 from pipeline.events import NodeFailed
 from pipeline.log_file import logs_in
-from pipeline.options import Options, check
+from pipeline.options import Options, check, check_gpus
 from pipeline.workdir import Workdir, WorkdirBusy, locked
 from pipeline.wrong_call import WrongCall
 
@@ -98,6 +98,7 @@ class _Run:
     def _plan(self) -> tuple[dict[str, Any], Any]:
         """Returns the facts for the report and the graph's settings; bad data ends it first."""
         profile = profiles.PROFILES[self._options.profile]
+        check_gpus(self._options.devices)
         found_data = data.summarize(self._location())
         images = data.split_sizes(found_data, *profile.images.values())
 
@@ -123,7 +124,9 @@ class _Run:
             images=profile.images,
             test_images=images["test"],
             models=model_nodes(
-                *(profile, planned, names, self._workdir, found), self._options.parallel_trials
+                *(profile, planned, names, self._workdir, found),
+                self._options.parallel_trials,
+                self._options.devices,
             ),
             accuracy_floor=profile.accuracy_floor,
             served_state=pushes.served_state(self._workdir),

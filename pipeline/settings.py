@@ -1,16 +1,25 @@
 """Turns a profile, a plan and the user's choices into the settings of the graph's nodes."""
 
+import dataclasses
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from components.code import code_digest
 from components.models import module_of
-from components.settings import ModelSettings, TrainSettings, TuneSettings
+from components.settings import (
+    AUTO_DEVICES,
+    ONE_DEVICE,
+    ModelSettings,
+    TrainSettings,
+    TuneSettings,
+)
 from pipeline.graph import ModelNodes
 from pipeline.plan import ModelPlan, Plan
 from pipeline.profiles import Profile
 from pipeline.workdir import Workdir
+
+Settings = TypeVar("Settings", TrainSettings, TuneSettings)
 
 
 def model_nodes(
@@ -20,21 +29,35 @@ def model_nodes(
     workdir: Workdir,
     hyperparameters: Mapping[str, dict[str, Any]] | None,
     parallel_trials: int = 1,
+    devices: str = AUTO_DEVICES,
 ) -> dict[str, ModelNodes]:
     """Returns the settings of each model's nodes.
 
     Args:
       hyperparameters: batch size and learning rate by model in place of a search, or None.
       parallel_trials: of a search at a time; at most as many as it has.
+      devices: of a Trainer. A trial takes the same, but for one on several machines or at least
+        two GPUs: it takes what is there.
     """
     return {
         name: ModelNodes(
-            _training(profile, plan.models[name], name, workdir, (hyperparameters or {}).get(name)),
-            None if hyperparameters else _search(profile, plan.models[name], name, workdir),
+            on_devices(_training(*about, (hyperparameters or {}).get(name)), devices),
+            None if hyperparameters else on_devices(_search(*about), _of_trials(devices)),
             min(parallel_trials, plan.models[name].rung.trials),
         )
         for name in models
+        for about in [(profile, plan.models[name], name, workdir)]
     }
+
+
+def on_devices(settings: Settings, devices: str) -> Settings:
+    """Returns the settings with other devices."""
+    model = dataclasses.replace(settings.model, devices=devices)
+    return dataclasses.replace(settings, model=model)
+
+
+def _of_trials(devices: str) -> str:
+    return ONE_DEVICE if devices == ONE_DEVICE else AUTO_DEVICES
 
 
 def model_settings(profile: Profile, name: str, precision: str) -> ModelSettings:

@@ -38,10 +38,10 @@ class Reports(logging.Handler):
             print(json.dumps(dataclasses.asdict(progress)), file=self._file, flush=True)
 
 
-def log_to_standard_error(name: str) -> None:
+def log_to_standard_error(name: str, level: int = logging.INFO) -> None:
     """Sets up a child's log; `name` says which process a line is from."""
     form = f"%(asctime)s %(levelname)s {name} %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr, force=True)
+    logging.basicConfig(level=level, format=form, stream=sys.stderr, force=True)
 
 
 def relay(lines: IO[str]) -> None:

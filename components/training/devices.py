@@ -8,7 +8,15 @@ from components.settings import AUTO_DEVICES, DEVICES, MIRRORED, ONE_DEVICE
 
 
 def prepare_gpus() -> list[str]:
-    """Lets GPU memory grow as needed and returns the logical GPUs' names, such as `GPU:0`.
+    """Lets GPU memory grow as needed and returns the logical GPUs' names, such as `GPU:0`."""
+    let_memory_grow()
+    return [
+        device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")
+    ]
+
+
+def let_memory_grow() -> None:
+    """Lets GPU memory grow as needed, without starting a GPU.
 
     Memory growth cannot be changed once TensorFlow has started a GPU; then it stays as it is.
     """
@@ -17,9 +25,6 @@ def prepare_gpus() -> list[str]:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:
             break
-    return [
-        device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")
-    ]
 
 
 def strategy_for(choice: str, gpus: Sequence[str]) -> tf.distribute.Strategy:
@@ -37,9 +42,23 @@ def strategy_for(choice: str, gpus: Sequence[str]) -> tf.distribute.Strategy:
         return tf.distribute.get_strategy()
     if choice not in (AUTO_DEVICES, MIRRORED):
         raise ValueError(f"expected devices of {', '.join(DEVICES)}; got {choice!r}")
-    if len(gpus) < 2:
+    check_gpus(choice, len(gpus))
+    return tf.distribute.MirroredStrategy(list(gpus))
+
+
+def count_gpus() -> int:
+    """Returns how many GPUs TensorFlow finds; none is started."""
+    return len(tf.config.list_physical_devices("GPU"))
+
+
+def check_gpus(choice: str, found: int) -> None:
+    """Checks that there are GPUs to mirror over, where that was chosen.
+
+    Raises:
+      ValueError: there are not.
+    """
+    if choice == MIRRORED and found < 2:
         raise ValueError(
-            f"expected at least 2 GPUs for the devices `{MIRRORED}`; found {len(gpus)}: take "
+            f"expected at least 2 GPUs for the devices `{MIRRORED}`; found {found}: take "
             f"`{AUTO_DEVICES}`, or see `mnist-tfx doctor`"
         )
-    return tf.distribute.MirroredStrategy(list(gpus))

@@ -14,9 +14,10 @@ import tensorflow as tf
 from components.models.averaging import Averages, momentum
 from components.models.compiling import HParams
 from components.settings import ModelSettings
-from components.training import dataset, devices
+from components.training import dataset, devices, replicas
 from components.training.augmentation import augmentation
 from components.training.checkpoint import Checkpoints
+from components.training.cluster.channel import Channel
 from components.training.dataset import Digits, Transform
 from components.training.doctor.callback import Doctor
 from components.training.doctor.diagnosis import Diagnosis
@@ -84,11 +85,12 @@ class OutOfMemory(RuntimeError):
     """The device has not enough memory for a batch."""
 
 
-def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
+def fit(job: FitJob, stop: Stop | None = None, channel: Channel | None = None) -> FitResult:
     """Trains, going on from a checkpoint where there is one, and returns the best epoch's model.
 
     Args:
       stop: obeyed after the steps that are being executed; a call with the same job goes on.
+      channel: to the workers that follow, where this is the chief of several machines.
 
     Raises:
       OutOfMemory: the batch is too large for the device.
@@ -96,7 +98,7 @@ def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
       TrainingStopped: `stop` asked for it.
     """
     try:
-        return _fit(job, stop or Stop())
+        return _fit(job, stop or Stop(), channel)
     except tf.errors.ResourceExhaustedError as error:
         if not MEMORY.search(error.message):  # a full disk is the same error
             raise
@@ -106,10 +108,10 @@ def fit(job: FitJob, stop: Stop | None = None) -> FitResult:
         ) from error
 
 
-def _fit(job: FitJob, stop: Stop) -> FitResult:
+def _fit(job: FitJob, stop: Stop, channel: Channel | None) -> FitResult:
     keras.utils.set_random_seed(job.model.seed)
     steps = dataset.steps_in_epoch(len(job.train.labels), job.batch_size)
-    model, steps = _compiled(job, steps)
+    model, steps = _compiled(job, steps, channel)
     checkpoints = Checkpoints(job.state_dir, model) if job.state_dir else None
     state = checkpoints.restore() if checkpoints else None
     record = Record.from_state(state) if state else Record()
@@ -119,7 +121,7 @@ def _fit(job: FitJob, stop: Stop) -> FitResult:
     keeper.set_model(model)
     doctor = _doctor(job, record, model, steps)
     if record.next_epoch < job.epochs and not (record.history and record.is_stale(job.patience)):
-        _run(job, model, keeper, steps, doctor)
+        _run(job, model, keeper, steps, doctor, channel)
     if doctor:
         doctor.name_the_end()
     keeper.restore_best()
@@ -138,35 +140,53 @@ def _doctor(job: FitJob, record: Record, model: keras.Model, steps: int) -> Doct
     return doctor
 
 
+def follow(job: FitJob, channel: Channel) -> None:
+    """Takes a worker's part in the training of a chief, with the same job but for what it keeps."""
+    keras.utils.set_random_seed(job.model.seed)
+    steps = dataset.steps_in_epoch(len(job.train.labels), job.batch_size)
+    model, steps = _compiled(job, steps, channel)
+    replicas.follow(model, _batches(job, steps), channel)
+
+
 def _run(
-    job: FitJob, model: keras.Model, keeper: Keeper, steps: int, doctor: Doctor | None
+    job: FitJob,
+    model: keras.Model,
+    keeper: Keeper,
+    steps: int,
+    doctor: Doctor | None,
+    channel: Channel | None,
 ) -> None:
-    record, seed = keeper.record, job.model.seed
-    augment = augmentation(job.model.augmentation)
+    record = keeper.record
+    progress = Progress(job.what, job.epochs, steps, job.batch_size, record.part.steps)
+    callbacks = [doctor, keeper, progress] if doctor else [keeper, progress]
+    if job.log_dir:
+        callbacks.append(keras.callbacks.TensorBoard(str(job.log_dir), write_graph=False))
+    run_epochs(model, _batches(job, steps), callbacks, record, job.epochs, steps, channel)
+
+
+def _batches(job: FitJob, steps: int) -> replicas.Batches:
+    augment, seed = augmentation(job.model.augmentation), job.model.seed
 
     def batches(epoch: int, step: int, share: dataset.Share) -> tf.data.Dataset:
         return dataset.training_batches(
             job.train, job.batch_size, job.transform, seed, epoch, steps, step, augment, share
         )
 
-    progress = Progress(job.what, job.epochs, steps, job.batch_size, record.part.steps)
-    callbacks = [doctor, keeper, progress] if doctor else [keeper, progress]
-    if job.log_dir:
-        callbacks.append(keras.callbacks.TensorBoard(str(job.log_dir), write_graph=False))
-    run_epochs(model, batches, callbacks, record, job.epochs, steps)
+    return batches
 
 
-def _compiled(job: FitJob, steps: int) -> tuple[keras.Model, int]:
+def _compiled(job: FitJob, steps: int, channel: Channel | None) -> tuple[keras.Model, int]:
     """Returns the compiled model and an epoch's steps, a multiple of those in one execution."""
     module = importlib.import_module(job.model.module)
-    gpus = devices.prepare_gpus()
     at_once = steps_at_once(steps, module.STEPS_PER_EXECUTION)
     steps -= steps % at_once
     rate = learning_rate(job.model.schedule, job.learning_rate, job.epochs * steps)
-    with (
-        dtype_policy(job.precision),
-        devices.strategy_for(job.model.devices, gpus).scope(),
-    ):
+    strategy = (
+        channel.strategy
+        if channel
+        else devices.strategy_for(job.model.devices, devices.prepare_gpus())
+    )
+    with dtype_policy(job.precision), strategy.scope():
         averaging = momentum(job.model.averaging, job.epochs * steps)
         hparams = HParams(rate, at_once, averaging, job.model.weight_decay)
         model = module.build(hparams, job.model.input_shape)

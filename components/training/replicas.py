@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components.training.cluster.channel import BEGIN, END, STEP, Channel
 from components.training.dataset import Share
 
 Batches = Callable[[int, int, Share], tf.data.Dataset]  # from an epoch, and a step of it, on
@@ -26,6 +27,7 @@ def train(
     epochs: range,
     done: int,
     steps: int,
+    channel: Channel | None = None,
 ) -> None:
     """Does what `model.fit` does without validation, on the replicas of the model's strategy.
 
@@ -33,9 +35,13 @@ def train(
       epochs: their numbers.
       done: steps of the first epoch that are done.
       steps: those that each epoch has here, a multiple of the model's `steps_per_execution`.
+      channel: to the workers, where this is the chief of several machines.
     """
     at_once = model.steps_per_execution
     called = keras.callbacks.CallbackList(list(callbacks), model=model)
+    if channel:
+        channel.tell(BEGIN, epochs.start, done)
+        channel.level(state_of(model))
     iterator, execute = feed(model, batches, epochs.start, done), execution(model)
     model.stop_training = False
     called.on_train_begin()
@@ -44,6 +50,8 @@ def train(
         sums, logs = [0.0, 0.0, 0.0], {}
         for step in range(0, steps, at_once):
             called.on_train_batch_begin(step)
+            if channel:
+                channel.tell(STEP)
             sums = [a + b for a, b in zip(sums, execute(iterator).numpy().tolist(), strict=True)]
             logs = {"loss": sums[0] / sums[2], "accuracy": sums[1] / sums[2]}
             called.on_train_batch_end(step + at_once - 1, dict(logs))
@@ -53,6 +61,26 @@ def train(
         if model.stop_training:
             break
     called.on_train_end()
+
+
+def follow(model: keras.Model, batches: Batches, channel: Channel) -> None:
+    """Takes the steps that the chief tells, until it says that the training is at its end."""
+    iterator: Iterator[Any] = iter(())
+    execute = execution(model)
+    while (order := channel.hear())[0] != END:
+        what, epoch, step = order
+        if what == BEGIN:
+            channel.level(state_of(model))
+            iterator, execute = feed(model, batches, epoch, step), execution(model)
+        else:
+            execute(iterator)
+
+
+def state_of(model: keras.Model) -> list[keras.Variable]:
+    """Returns what a training changes: weights, the optimizer's variables, states of dropout."""
+    metrics = {id(variable) for variable in model.metrics_variables}
+    own = [variable for variable in model.variables if id(variable) not in metrics]
+    return [*own, *model.optimizer.variables]
 
 
 def feed(model: keras.Model, batches: Batches, epoch: int, step: int) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """The Trainer's entry point: unpacks TFX's arguments, trains, exports, writes what was measured."""
 
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -10,13 +11,18 @@ import numpy as np
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components.settings import TrainSettings, to_config
+from components.code import code_digest
+from components.settings import AUTO_DEVICES, MULTI_WORKER, TrainSettings, to_config
 from components.training import dataset, precision
+from components.training.cluster import parcel
+from components.training.cluster.channel import Channel
+from components.training.cluster.chief import lead
 from components.training.doctor.report import diagnosis_of
 from components.training.export import export, float32_copy, transform_of
 from components.training.fit import FitJob, FitResult, fit
 from components.training.stopping import stoppable
 
+ENTRY_POINT = "components.training.run"
 TRAINING_FILE = "training.json"
 PREDICTIONS_FILE = "eval_predictions.npz"
 
@@ -25,21 +31,45 @@ def run_fn(fn_args: FnArgs) -> None:
     """Trains one model and writes its SavedModel and its run folder.
 
     Raises:
+      BadCluster, TrainingBroken: several machines are to train, and cannot; see `cluster.chief`.
+      TrainingStopped: SIGTERM came; the same call goes on from there.
+    """
+    if TrainSettings.from_config(fn_args.custom_config).model.devices == MULTI_WORKER:
+        lead(fn_args)
+    else:
+        train(fn_args)
+
+
+def train(fn_args: FnArgs, channel: Channel | None = None) -> None:
+    """Does what `run_fn` does, in this process.
+
+    Args:
+      channel: to the workers that follow, where this is the chief of several machines.
+
+    Raises:
       TrainingStopped: SIGTERM came; the same call goes on from there.
     """
     settings = TrainSettings.from_config(fn_args.custom_config)
     output = tft.TFTransformOutput(fn_args.transform_output)
     state_dir = state_folder(settings, fn_args.hyperparameters, fn_args.train_files)
     job = _job(settings, fn_args, output, state_dir)
+    if channel:
+        graph = pathlib.Path(fn_args.transform_output)
+        channel.send(parcel.pack(job, graph, code_digest(ENTRY_POINT, settings.model.module)))
     with stoppable() as stop:
-        result = fit(job, stop)
+        result = fit(job, stop, channel)
     export(float32_copy(result.model, settings.model), output, fn_args.serving_model_dir)
     write_results(pathlib.Path(fn_args.model_run_dir), settings, job, result)
     shutil.rmtree(state_dir, ignore_errors=True)
 
 
 def state_folder(settings: TrainSettings, *inputs: Any) -> pathlib.Path:
-    """Returns the folder of a training's checkpoints: the same for the same settings and inputs."""
+    """Returns the folder of a training's checkpoints: the same for the same settings and inputs.
+
+    The devices do not count: a training may go on with others.
+    """
+    model = dataclasses.replace(settings.model, devices=AUTO_DEVICES)
+    settings = dataclasses.replace(settings, model=model)
     key = json.dumps([to_config(settings), *inputs], sort_keys=True, default=str)
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     return pathlib.Path(settings.state_dir) / f"{settings.model.name}-{digest}"
