@@ -11,6 +11,7 @@ from data_nodes import NODES
 
 Result = dict[str, Any]
 ENGINES = {"memory": "in memory", "flink": "on Flink"}
+BEAM_NODES = ("MnistExampleGen", "StatisticsGen", "Evaluator")  # the others send no jobs
 MB = 1e6
 WORSE = 1.15  # of the exponent of seconds over images; below that a busy machine explains it
 BILLION = 1_000_000_000
@@ -42,7 +43,7 @@ def document(found: Sequence[Result], machine: str) -> str:
     ]
     for name, words in ENGINES.items():
         if by_engine[name]:
-            parts += [f"## {words.capitalize()}", _seconds(by_engine[name])]
+            parts += [f"## {words[0].upper()}{words[1:]}", _seconds(by_engine[name])]
             parts.append(_memory(by_engine[name]))
             parts.append(" ".join(_growth(by_engine[name])))
     parts += ["## On paper: 1 billion images", *_billion(by_engine["flink"])]
@@ -75,8 +76,7 @@ def _memory(results: Sequence[Result]) -> str:
     if any(_worker(result) for result in results):
         rows += [
             [f"{node}, the largest worker", *_cells(results, node, "worker", "{:,.0f}", MB)]
-            for node in NODES
-            if any(result["nodes"].get(node, {}).get("worker") for result in results)
+            for node in BEAM_NODES
         ]
         java = (max(n["java"] for n in result["nodes"].values()) for result in results)
         rows.append(["Flink's own processes together", *(f"{most / MB:,.0f}" for most in java)])
@@ -153,29 +153,32 @@ def _billion(results: Sequence[Result]) -> list[str]:
     ]
     total = sum(core_hours.values())
     rows.append(["together", f"{total:,.0f}", f"{total / WORKERS:,.1f}"])
-    memory = max(_worker(result) for result in whole)
-    train = BILLION * 6 // 7 * 4 // 5
-    gigabytes = sum(sizes.values()) / 1e9
     return [
         f"Calculated, not run, from {whole[0]['images']:,} and {largest['images']:,} images on "
         f"Flink. Assumed: seconds grow as between these two, the {FLINK_WORKERS} workers there "
         "were busy all the time with a core each (other work took part of them, so that this is "
         f"too much rather than too little), {WORKERS} workers are {WORKERS / FLINK_WORKERS:.0f} "
         "times as quick as two, and the storage keeps up.",
-        _table(
-            ["node", "core hours", f"hours with {WORKERS} workers"],
-            rows,
-        ),
+        _table(["node", "core hours", f"hours with {WORKERS} workers"], rows),
+        "\n".join(_needs(sizes, total, max(_worker(result) for result in whole))),
+    ]
+
+
+def _needs(sizes: dict[str, float], core_hours: float, memory: int) -> list[str]:
+    """Returns what a billion images need; sizes and memory in bytes."""
+    train = BILLION * 6 // 7 * 4 // 5
+    digits, examples = (sizes[key] / 1e9 for key in ("digits", "examples"))
+    return [
         f"* Shards: the training split has {train:,} digits in {MOST_SHARDS:,} files of "
         f"{-(-train // MOST_SHARDS):,}; at most {3 * MOST_SHARDS:,} in all. A job names each.",
         f"* Workers: {WORKERS} with a core and {math.ceil(1.5 * memory / 1e9)} GB each (the "
         f"largest had {memory / 1e9:.1f} GB here, and half as much again).",
-        f"* Storage: {sizes['digits'] / 1e9:,.0f} GB of digits and {sizes['examples'] / 1e9:,.0f} "
-        "GB of examples, on a disk that all workers see.",
-        f"* Cost: {total * CORE_HOUR:,.0f} dollars for {total:,.0f} core hours at {CORE_HOUR} "
-        f"dollars, {gigabytes * GB_MONTH:,.0f} dollars a month for the storage at {GB_MONTH} "
-        "dollars a GB. Both prices are assumed.",
-        f"* What one process does alone: the digest, {sizes['digits'] / 1e9:,.0f} GB read twice, "
-        "by `mnist-tfx run` and by MnistExampleGen; at 1 GB a second (assumed) "
-        f"{2 * sizes['digits'] / 1e9 / 60:,.0f} minutes, which no worker takes off.",
+        f"* Storage: {digits:,.0f} GB of digits and {examples:,.0f} GB of examples, on a disk "
+        "that all workers see.",
+        f"* Cost: {core_hours * CORE_HOUR:,.0f} dollars for {core_hours:,.0f} core hours at "
+        f"{CORE_HOUR} dollars, {(digits + examples) * GB_MONTH:,.0f} dollars a month for the "
+        f"storage at {GB_MONTH} dollars a GB. Both prices are assumed.",
+        f"* What one process does alone: the digest, {digits:,.0f} GB read twice, by `mnist-tfx "
+        "run` and by MnistExampleGen; at 1 GB a second (assumed) "
+        f"{2 * digits / 60:,.0f} minutes, which no worker takes off.",
     ]

@@ -281,6 +281,15 @@ def test_a_bulk_prediction_whose_worker_is_killed_has_each_row_once(
     assert not list((output / "predictions").glob(".incoming-*"))
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Python's own answer to SIGINT, which a shell's job in the background begins without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_a_bulk_prediction_that_is_stopped_leaves_no_job_behind(
     digits: pathlib.Path, here: Finished, cluster: state.Cluster, tmp_path: pathlib.Path
 ) -> None:
@@ -306,9 +315,7 @@ def test_the_words_of_a_worker_that_cannot_go_on_are_shown(
     digits: pathlib.Path, here: Finished, cluster: state.Cluster, tmp_path: pathlib.Path
 ) -> None:
     output = tmp_path / "out"
-    (output / "predictions").mkdir(parents=True)
     command = [*bulk_command(digits, here, output), "--", *cluster.beam_args]
-    shutil.rmtree(output)
     blocked = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while blocked.poll() is None and not (output / "manifest.json").exists():
         time.sleep(0.01)
