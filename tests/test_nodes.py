@@ -17,7 +17,7 @@ from tfx.components.util import examples_utils, model_utils
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
-from tfx_bsl.coders import example_coder
+from tfx_bsl.coders import batch_util, example_coder
 
 from components import (
     baseline,
@@ -484,6 +484,21 @@ def test_a_bad_model_is_not_blessed_and_it_is_said_why(second_evaluation: tuple[
         f"test accuracy 10.00% is below the floor of {FLOOR:.2%}",
         f"test accuracy is 90.00% below the served model's; chance explains at most {margin}",
     ]
+
+
+def test_a_model_is_asked_about_a_bounded_number_of_digits_at_once(
+    right: Any, examples: Any, schema: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TFX-BSL tunes the number by time: only large sets would show what bounds it."""
+    bounds = []
+
+    def do(*_: object) -> None:
+        bounds.append(batch_util.GetBatchElementsKwargs(None)["max_batch_size"])
+
+    monkeypatch.setattr(evaluator.executor.Executor, "Do", do)
+    nothing = artifact(standard_artifacts.Model, tmp_path / "nothing")
+    evaluate(tmp_path, right, nothing, examples, schema)
+    assert bounds == [evaluator.LARGEST_BATCH]
 
 
 def test_the_margin_is_what_chance_explains_at_99_percent() -> None:
