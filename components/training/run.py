@@ -22,7 +22,6 @@ from components.training.export import export, float32_copy, transform_of
 from components.training.fit import FitJob, FitResult, fit
 from components.training.stopping import stoppable
 
-ENTRY_POINT = "components.training.run"
 TRAINING_FILE = "training.json"
 PREDICTIONS_FILE = "eval_predictions.npz"
 
@@ -55,7 +54,9 @@ def train(fn_args: FnArgs, channel: Channel | None = None) -> None:
     job = _job(settings, fn_args, output, state_dir)
     if channel:
         graph = pathlib.Path(fn_args.transform_output)
-        channel.send(parcel.pack(job, graph, code_digest(ENTRY_POINT, settings.model.module)))
+        channel.send(
+            parcel.pack(job, graph, code_digest(parcel.ENTRY_POINT, settings.model.module))
+        )
     with stoppable() as stop:
         result = fit(job, stop, channel)
     export(float32_copy(result.model, settings.model), output, fn_args.serving_model_dir)

@@ -91,9 +91,8 @@ def follow() -> None:
     from components.code import code_digest
     from components.training import devices
     from components.training.cluster.channel import Channel
-    from components.training.cluster.parcel import unpack
+    from components.training.cluster.parcel import ENTRY_POINT, unpack
     from components.training.fit import follow as follow_the_steps
-    from components.training.run import ENTRY_POINT
 
     devices.let_memory_grow()
     channel = Channel(tf.distribute.MultiWorkerMirroredStrategy(), is_chief=False)

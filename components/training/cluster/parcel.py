@@ -12,6 +12,7 @@ from components.settings import ModelSettings
 from components.training.dataset import Digits
 from components.training.fit import FitJob
 
+ENTRY_POINT = "components.training.run"  # of the code that chief and workers must share
 JOB, DIGITS, TRANSFORM = "job.json", "digits.npz", "transform"
 TOLD = ("what", "precision", "batch_size", "learning_rate", "epochs", "patience")
 

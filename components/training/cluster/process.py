@@ -21,12 +21,19 @@ SECONDS_BETWEEN_LOOKS = 0.1
 SECONDS_TO_STOP = 25.0  # less than the 30 that Kubernetes gives
 
 
-def take_part(role: str, cluster: Cluster, told: Mapping[str, Any], stop: Stop) -> tuple[int, str]:
+def take_part(
+    role: str,
+    cluster: Cluster,
+    told: Mapping[str, Any],
+    stop: Stop,
+    seconds: float = SECONDS_TO_STOP,
+) -> tuple[int, str]:
     """Runs this machine's part in a process of its own, which ends with this one.
 
     Args:
       told: see `components.training.cluster.member.take_part`.
       stop: is passed on as SIGTERM.
+      seconds: after that, until the process is killed.
 
     Returns:
       The exit code, negative for a signal, and the reason where it is not 0.
@@ -36,7 +43,7 @@ def take_part(role: str, cluster: Cluster, told: Mapping[str, Any], stop: Stop) 
         process = _start(role, cluster, {**told, "fault": str(fault)})
         threading.Thread(target=relay, args=(process.stdout,), daemon=True).start()
         try:
-            code = _wait(process, stop)
+            code = _wait(process, stop, seconds)
         finally:
             process.kill()
             process.wait()
@@ -63,13 +70,13 @@ def _start(role: str, cluster: Cluster, told: Mapping[str, Any]) -> subprocess.P
     )
 
 
-def _wait(process: subprocess.Popen[str], stop: Stop) -> int:
+def _wait(process: subprocess.Popen[str], stop: Stop, seconds: float) -> int:
     """Returns the exit code; passes a stop on, and kills what does not obey it."""
     until = None
     while (code := process.poll()) is None:
         if stop.asked and until is None:
             process.send_signal(signal.SIGTERM)
-            until = time.monotonic() + SECONDS_TO_STOP
+            until = time.monotonic() + seconds
         if until and time.monotonic() > until:
             process.kill()
         time.sleep(SECONDS_BETWEEN_LOOKS)

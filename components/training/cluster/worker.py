@@ -24,7 +24,8 @@ def work(cluster: Cluster, stop: Stop, once: bool = False) -> int:
     check_port(cluster)
     while True:
         LOGGER.info("waiting for a training of the chief at %s", cluster.addresses[0])
-        code, words = take_part(WORKER, cluster, {}, stop)
+        # It has nothing to save, and TensorFlow would keep SIGTERM to itself.
+        code, words = take_part(WORKER, cluster, {}, stop, seconds=0.0)
         if stop.asked:
             return 0
         if code:
