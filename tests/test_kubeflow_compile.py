@@ -16,6 +16,7 @@ from pipeline import graph
 from pipeline.kubeflow import compile as compiler
 from pipeline.kubeflow import compiled, layout, parameters
 from pipeline.kubeflow.resources import Gpus
+from pipeline.wrong_call import WrongCall
 
 pytestmark = pytest.mark.slow
 
@@ -167,6 +168,42 @@ def test_type_and_count_of_the_gpus_are_settings_and_none_is_one() -> None:
     assert resources(two, "Tuner-alexnet")["accelerator"] == {"type": "amd.com/gpu", "count": "2"}
     none = compiled.Compiled(*compiler.compile_pipeline(options(gpus=Gpus("nvidia.com/gpu", 0))))
     assert all("accelerator" not in resources(none, name) for name in none.tasks)
+
+
+def test_a_trainer_may_ask_for_more_gpus_than_a_tuner() -> None:
+    gpus = Gpus("nvidia.com/gpu", 1, of_trainer=4)
+    made = compiled.Compiled(*compiler.compile_pipeline(options(gpus=gpus, devices="mirrored")))
+    asked = {
+        name: resources(made, name)["accelerator"]["count"]
+        for name in made.tasks
+        if "accelerator" in resources(made, name)
+    }
+    assert asked == {f"{k}-{m}": n for k, n in (("Tuner", "1"), ("Trainer", "4")) for m in MODELS}
+    assert told(made, "Trainer-vgg16")["model"]["devices"] == "mirrored"
+    assert told(made, "Tuner-vgg16")["model"]["devices"] == "auto"
+
+
+def told(made: compiled.Compiled, name: str) -> dict[str, Any]:
+    """Returns the settings of a Tuner or Trainer."""
+    value = made.tasks[name]["inputs"]["parameters"]["custom_config"]["runtimeValue"]["constant"]
+    found: dict[str, Any] = json.loads(value)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("devices", "of_trainer", "words"),
+    [
+        ("mirrored", None, "at least 2 GPUs a Trainer with --devices mirrored; got 1: say"),
+        ("mirrored", 0, "at least 2 GPUs a Trainer with --devices mirrored; got 0: say"),
+        ("one", 4, "at most 1 GPU a Trainer with --devices one; got 4, of which the others"),
+    ],
+)
+def test_gpus_that_do_not_fit_the_devices_are_a_wrong_call(
+    devices: str, of_trainer: int | None, words: str
+) -> None:
+    gpus = Gpus("nvidia.com/gpu", 1, of_trainer)
+    with pytest.raises(WrongCall, match=words):
+        compiler.compile_pipeline(options(gpus=gpus, devices=devices))
 
 
 def test_every_task_is_tried_again_and_all_but_those_on_the_folder_are_cached(

@@ -7,6 +7,7 @@ import click
 
 from pipeline.kubeflow.submit_command import submit
 from pipeline.options_of_commands import (
+    DEVICES,
     PROFILES,
     beam_args_argument,
     models_option,
@@ -26,7 +27,23 @@ def kubeflow() -> None:
 @models_option
 @precision_option
 @click.option("--image", default="", help="Of every task; default: mnist-tfx:<version>.")
-@click.option("--gpus", default=1, show_default=True, help="Of each Tuner and Trainer; 0: none.")
+@click.option(
+    "--gpus",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Of each Tuner and Trainer; 0: none.",
+)
+@click.option(
+    "--gpus-per-trainer", type=click.IntRange(0), help="Of each Trainer; default: as --gpus."
+)
+@click.option(
+    "--devices",
+    type=click.Choice(DEVICES[:-1]),  # the pods of Kubeflow have no addresses to know beforehand
+    default="auto",
+    show_default=True,
+    help="Of a Trainer: all its GPUs, the first, or at least two.",
+)
 @click.option("--gpu-type", default="nvidia.com/gpu", show_default=True, help="Its resource name.")
 @click.option("--claim", default="mnist-tfx", show_default=True, help="PersistentVolumeClaim.")
 @click.option("--s3-endpoint", default="", help="URL of the S3 server to push to, if to a bucket.")

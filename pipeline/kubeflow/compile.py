@@ -18,6 +18,7 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from components import data
 from components.schema_gen import SCHEMA_FILE
+from components.settings import AUTO_DEVICES
 from pipeline import engines, graph
 from pipeline.beam_arguments import beam_arguments
 from pipeline.kubeflow import layout, resources
@@ -47,6 +48,7 @@ class CompileOptions:
     Attributes:
       image: of every task.
       precision: in place of the profile's, or None.
+      devices: of each Trainer; the machines of a cluster are no choice here.
       claim: the PersistentVolumeClaim that is mounted at `layout.MOUNT`.
       s3_endpoint: URL of the S3 server that versions are pushed to, where they are.
       s3_secret: the Secret with its `accesskey` and `secretkey`, or empty.
@@ -58,6 +60,7 @@ class CompileOptions:
     image: str
     gpus: resources.Gpus
     precision: str | None = None
+    devices: str = AUTO_DEVICES
     claim: str = layout.CLAIM
     s3_endpoint: str = ""
     s3_secret: str = ""
@@ -79,8 +82,10 @@ def compile_pipeline(options: CompileOptions) -> tuple[Spec, Spec]:
     """Returns the pipeline spec and the platform spec of Kubernetes.
 
     Raises:
-      WrongCall: arguments of Beam are given for a node that is not there.
+      WrongCall: arguments of Beam are given for a node that is not there, or the devices of a
+        Trainer do not fit the GPUs that it asks for.
     """
+    resources.check_devices(options.devices, options.gpus)
     made = graph.create_pipeline(graph_settings(options))
     for node in made.components:
         node.with_id(layout.task_name(node.id))
@@ -132,7 +137,7 @@ def graph_settings(options: CompileOptions) -> graph.GraphSettings:
         sha256="",
         images=profile.images,
         test_images=images["test"],
-        models=model_nodes(profile, plan, options.models, workdir, None),
+        models=model_nodes(profile, plan, options.models, workdir, None, devices=options.devices),
         accuracy_floor=profile.accuracy_floor,
         served_state="",
         pinned="",
@@ -155,8 +160,8 @@ def _ask_for_resources(nodes: Iterable[Any], gpus: resources.Gpus) -> None:
     for node in nodes:
         asked = resources.of_task(node.id)
         spec = ResourceSpec(**dataclasses.asdict(asked))
-        if gpus.count and resources.wants_gpu(node.id):
-            spec.accelerator.type, spec.accelerator.count = gpus.kind, gpus.count
+        if count := gpus.of(node.id):
+            spec.accelerator.type, spec.accelerator.count = gpus.kind, count
         node.with_platform_config(spec)
 
 

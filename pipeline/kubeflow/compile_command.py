@@ -1,6 +1,7 @@
 """The command `kubeflow compile`, from the user's options to an exit code."""
 
 import pathlib
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,20 +13,20 @@ from pipeline.wrong_call import WrongCall
 
 
 def compile_to_file(
-    profile: str,
     models: str | None,
-    precision: str | None,
     image: str,
     gpus: int,
+    gpus_per_trainer: int | None,
     gpu_type: str,
-    claim: str,
-    s3_endpoint: str,
-    s3_secret: str,
     node_beam_args: tuple[str, ...],
     output: pathlib.Path,
-    beam_args: tuple[str, ...],
+    **named: Any,
 ) -> int:
-    """Compiles and writes; returns the exit code."""
+    """Compiles and writes; returns the exit code.
+
+    Args:
+      named: fields of `CompileOptions` that have an option of their own.
+    """
     console = Console()
     try:
         names = model_names(models)
@@ -34,16 +35,11 @@ def compile_to_file(
         from pipeline.kubeflow.resources import Gpus
 
         options = compiler.CompileOptions(
-            profile=profile,
             models=names,
-            precision=precision,
             image=image or compiler.default_image(),
-            gpus=Gpus(gpu_type, gpus),
-            claim=claim,
-            s3_endpoint=s3_endpoint,
-            s3_secret=s3_secret,
-            beam_args=beam_args,
+            gpus=Gpus(gpu_type, gpus, gpus_per_trainer),
             node_beam_args=per_node,
+            **named,
         )
         compiler.write(*compiler.compile_pipeline(options), output)
     except (WrongCall, OSError, ValueError) as error:

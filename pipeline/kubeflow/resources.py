@@ -3,9 +3,11 @@
 import dataclasses
 from typing import Any
 
+from components.settings import MIRRORED, ONE_DEVICE
 from pipeline.kubeflow import layout
+from pipeline.wrong_call import WrongCall
 
-GPU_NODES = ("Tuner", "Trainer")
+GPU_NODES = TUNER, TRAINER = "Tuner", "Trainer"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +46,23 @@ RETRIES: dict[str, Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class Gpus:
-    """Of each Tuner and Trainer: `kind` is a resource of Kubernetes, `count` 0 means none."""
+    """Of each Tuner and Trainer: `kind` is a resource of Kubernetes, a count of 0 means none.
+
+    Attributes:
+      count: of a Tuner, and of a Trainer where `of_trainer` is None.
+      of_trainer: of a Trainer.
+    """
 
     kind: str
     count: int
+    of_trainer: int | None = None
+
+    def of(self, task: str) -> int:
+        """Returns how many a task asks for."""
+        kind = layout.kind_and_model(task)[0]
+        if kind not in GPU_NODES:
+            return 0
+        return self.count if kind == TUNER or self.of_trainer is None else self.of_trainer
 
 
 def of_task(task: str) -> Resources:
@@ -55,6 +70,20 @@ def of_task(task: str) -> Resources:
     return BY_NODE.get(layout.kind_and_model(task)[0], SMALL)
 
 
-def wants_gpu(task: str) -> bool:
-    """Whether a task computes on GPUs where there are some."""
-    return layout.kind_and_model(task)[0] in GPU_NODES
+def check_devices(devices: str, gpus: Gpus) -> None:
+    """Checks that a Trainer asks for the GPUs that its trainings are to use.
+
+    Raises:
+      WrongCall: it asks for too few, or for some that would be idle.
+    """
+    count = gpus.of(TRAINER)
+    if devices == MIRRORED and count < 2:
+        raise WrongCall(
+            f"expected at least 2 GPUs a Trainer with --devices {MIRRORED}; got {count}: say "
+            "--gpus-per-trainer 2 or more"
+        )
+    if devices == ONE_DEVICE and count > 1:
+        raise WrongCall(
+            f"expected at most 1 GPU a Trainer with --devices {ONE_DEVICE}; got {count}, of which "
+            "the others would be idle: say --gpus-per-trainer 1"
+        )
