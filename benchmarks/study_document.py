@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 
+from document_table import table
 from scipy import stats
 from trainings import Result
 
@@ -55,7 +56,7 @@ def document(
         "first 48,000 images for training and the last 12,000 for validation. A mean stands with "
         "Student's 95% interval over the seeds.",
         "## After ten epochs",
-        _table(("run", "batch", "rate", "what", "study", "ours", "each seed"), _last(runs)),
+        table(("run", "batch", "rate", "what", "study", "ours", "each seed"), _last(runs)),
         "## What can be concluded",
         *_conclusions(runs),
         "## Did the study's runs begin anew?",
@@ -66,11 +67,6 @@ def document(
         *_alarms(everything),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(head: Sequence[str], rows: Rows) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _mean(values: Sequence[float], form: str) -> str:
@@ -161,7 +157,7 @@ def _beginnings(runs: dict[str, list[Result]]) -> list[str]:
         "The training loss of the first epoch tells whether a network started from random weights."
     )
     if not strange:
-        return [words, _table(head, rows), "Nothing speaks against it."]
+        return [words, table(head, rows), "Nothing speaks against it."]
     guess = (
         f"The study's {' and '.join(strange)} began lower than networks do that start anew. The "
         "likeliest reason, which its text does not say: the notebook compiled the same model "
@@ -169,7 +165,7 @@ def _beginnings(runs: dict[str, list[Result]]) -> list[str]:
         "differ in more than batch size and rate, and their comparison has no answer. Here every "
         "run begins anew."
     )
-    return [words, _table(head, rows), guess]
+    return [words, table(head, rows), guess]
 
 
 def _curve(name: str, found: Sequence[Result]) -> list[str]:
@@ -181,7 +177,7 @@ def _curve(name: str, found: Sequence[Result]) -> list[str]:
         return cells
 
     head = ["epoch", *(f"{words}: {whose}" for words, *_ in METRICS for whose in ("study", "ours"))]
-    return [f"### Run {name}", _table(head, [row(epoch) for epoch in CURVES[name]])]
+    return [f"### Run {name}", table(head, [row(epoch) for epoch in CURVES[name]])]
 
 
 def _deep(deep: dict[str, list[Result]]) -> list[str]:
@@ -204,7 +200,7 @@ def _deep(deep: dict[str, list[Result]]) -> list[str]:
         "## AlexNet and VGG16",
         "The study gives no numbers for AlexNet but that it was slower and less accurate. At the "
         "size that two cores allow, which is said in each row:",
-        _table(head, rows),
+        table(head, rows),
         "The same at full size is `mnist-tfx run --profile gpu`; it was not run for want of a GPU.",
     ]
 
@@ -212,8 +208,8 @@ def _deep(deep: dict[str, list[Result]]) -> list[str]:
 def _alarms(everything: list[Result]) -> list[str]:
     """Returns how often the doctor called something sick that learned, over all trainings."""
     rows, learned, alarms = [], 0, 0
-    for model in dict.fromkeys(result["model"] for result in everything):
-        found = [result for result in everything if result["model"] == model]
+    for model in dict.fromkeys(map(_network, everything)):
+        found = [result for result in everything if _network(result) == model]
         well = [result for result in found if _best(result) >= LEARNED]
         false = [r for r in well if r["diagnosis"]["sick"] or r["diagnosis"]["course"]]
         rates = sorted({result["learning_rate"] for result in well})
@@ -225,8 +221,12 @@ def _alarms(everything: list[Result]) -> list[str]:
         "## The doctor's false alarms",
         f"All trainings of `benchmarks/results`, by this and the other benchmarks: {learned} "
         f"learned, and the doctor called {alarms or 'none'} of them sick at any time.",
-        _table(head, rows),
+        table(head, rows),
     ]
+
+
+def _network(result: Result) -> str:
+    return (result.get("variant") or {}).get("module", result["model"])
 
 
 def _best(result: Result) -> float:

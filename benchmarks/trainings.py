@@ -176,7 +176,7 @@ def _train(training: Training, file: pathlib.Path) -> None:
         }
         found["seen"] = _seen(found["diagnosis"].pop("samples"))
     part = file.with_suffix(".part")
-    part.write_text(json.dumps(found, indent=1))
+    part.write_text(json.dumps(found))
     part.replace(file)
 
 
