@@ -212,21 +212,29 @@ def check_rows(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> N
 
 
 def test_a_bulk_prediction_has_the_same_rows(
-    *,
-    digits: pathlib.Path,
-    here: Finished,
+    command: list[str],
+    output: pathlib.Path,
     cluster: state.Cluster,
-    tmp_path: pathlib.Path,
     rows_in_memory: list[dict[str, Any]],
 ) -> None:
     before = worker_starts(cluster)
-    command = bulk_command(digits, here, tmp_path / "out")
-    done = subprocess.run(
-        [*command, "--", *cluster.beam_args], capture_output=True, text=True, timeout=RUN_SECONDS
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
-    check_rows(rows_of(tmp_path / "out"), rows_in_memory)
+    check_rows(rows_of(output), rows_in_memory)
     assert worker_starts(cluster) != before
+
+
+@pytest.fixture
+def output(tmp_path: pathlib.Path) -> pathlib.Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def command(
+    digits: pathlib.Path, here: Finished, cluster: state.Cluster, output: pathlib.Path
+) -> list[str]:
+    """A bulk prediction on the cluster."""
+    return [*bulk_command(digits, here, output), "--", *cluster.beam_args]
 
 
 def wait_for_a_part(output: pathlib.Path, run: "subprocess.Popen[bytes]") -> dict[str, int]:
@@ -239,16 +247,9 @@ def wait_for_a_part(output: pathlib.Path, run: "subprocess.Popen[bytes]") -> dic
 
 
 def test_a_bulk_prediction_that_was_killed_goes_on_and_has_each_row_once(
-    *,
-    digits: pathlib.Path,
-    here: Finished,
-    cluster: state.Cluster,
-    tmp_path: pathlib.Path,
-    rows_in_memory: list[dict[str, Any]],
+    command: list[str], output: pathlib.Path, rows_in_memory: list[dict[str, Any]]
 ) -> None:
     """What runs on the cluster meanwhile does not know that nobody waits for it any more."""
-    output = tmp_path / "out"
-    command = [*bulk_command(digits, here, output), "--", *cluster.beam_args]
     with subprocess.Popen(command) as killed:
         before = wait_for_a_part(output, killed)
         killed.kill()
@@ -260,15 +261,11 @@ def test_a_bulk_prediction_that_was_killed_goes_on_and_has_each_row_once(
 
 
 def test_a_bulk_prediction_whose_workers_were_killed_has_each_row_once_when_it_is_done(
-    *,
-    digits: pathlib.Path,
-    here: Finished,
+    command: list[str],
+    output: pathlib.Path,
     cluster: state.Cluster,
-    tmp_path: pathlib.Path,
     rows_in_memory: list[dict[str, Any]],
 ) -> None:
-    output = tmp_path / "out"
-    command = [*bulk_command(digits, here, output), "--", *cluster.beam_args]
     with subprocess.Popen(command) as run_:
         wait_for_a_part(output, run_)
         managers = [p.find() for n, p in cluster.processes.items() if n.startswith("taskmanager")]
@@ -293,10 +290,8 @@ def heeded() -> Iterator[None]:
 
 @pytest.mark.usefixtures("heeded")
 def test_a_bulk_prediction_that_is_stopped_leaves_no_job_behind(
-    digits: pathlib.Path, here: Finished, cluster: state.Cluster, tmp_path: pathlib.Path
+    command: list[str], output: pathlib.Path, cluster: state.Cluster
 ) -> None:
-    output = tmp_path / "out"
-    command = [*bulk_command(digits, here, output), "--", *cluster.beam_args]
     with subprocess.Popen(command) as stopped:
         wait_for_a_part(output, stopped)
         stopped.send_signal(signal.SIGINT)
@@ -314,10 +309,8 @@ def jobs_that_run(cluster: state.Cluster) -> int:
 
 
 def test_the_words_of_a_worker_that_cannot_go_on_are_shown(
-    digits: pathlib.Path, here: Finished, cluster: state.Cluster, tmp_path: pathlib.Path
+    command: list[str], output: pathlib.Path
 ) -> None:
-    output = tmp_path / "out"
-    command = [*bulk_command(digits, here, output), "--", *cluster.beam_args]
     blocked = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while blocked.poll() is None and not (output / "manifest.json").exists():
         time.sleep(0.01)
