@@ -5,7 +5,7 @@ import logging
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from components import data, saved_model
@@ -45,26 +45,36 @@ class Options:
 def predict_in_bulk(options: Options) -> int:
     """Predicts, shows, and returns the exit code."""
     folder = options.output.expanduser().resolve()
+    return _told(lambda: _begin(options, folder), options, folder, sys.stderr)
+
+
+def _begin(options: Options, folder: pathlib.Path) -> int:
+    engines.check(options.beam_args)
+    given = _input(options, folder)
+    base = options.model_dir or Workdir.at(options.workdir).serving
+    model = choose(base.expanduser().resolve(), options.model_version)
+    with (
+        bulk_output.claimed(folder),
+        logs_in(folder / bulk_output.LOG) as real,
+        libraries_logged(),
+    ):
+        run = _Run(options, folder, given, model, real.output)
+        return _told(run.go, options, folder, real.errors)
+
+
+def _told(work: Callable[[], int], options: Options, folder: pathlib.Path, errors: TextIO) -> int:
+    """Does the work; says what stops it, and returns the exit code."""
     try:
-        engines.check(options.beam_args)
-        given = _input(options, folder)
-        base = options.model_dir or Workdir.at(options.workdir).serving
-        model = choose(base.expanduser().resolve(), options.model_version)
-        with (
-            bulk_output.claimed(folder),
-            logs_in(folder / bulk_output.LOG) as real,
-            libraries_logged(),
-        ):
-            return _Run(options, folder, given, model, real).go()
+        return work()
     except (*WRONG_CALLS, data.DataError, BulkFailed) as error:
-        print(error, file=sys.stderr)
+        print(error, file=errors)
         return WRONG_CALL if isinstance(error, WRONG_CALLS) else FAILED
     except OSError as error:
         words = f"expected to read {options.given} and to write {folder}; {error}"
-        print(f"{words}: see to it, then run the same command again", file=sys.stderr)
+        print(f"{words}: see to it, then run the same command again", file=errors)
         return FAILED
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on from what is done.", file=sys.stderr)
+        print("Stopped. The same command goes on from what is done.", file=errors)
         return STOPPED
 
 

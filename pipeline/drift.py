@@ -57,8 +57,8 @@ def _check(workdir: Workdir, folder: pathlib.Path) -> None:
 def _quiet(workdir: Workdir) -> Iterator[TextIO]:
     """Sends what the libraries say to a log; yields the real output."""
     workdir.logs.mkdir(exist_ok=True)
-    with logs_in(workdir.logs / "drift.log") as output:
-        yield output
+    with logs_in(workdir.logs / "drift.log") as real:
+        yield real.output
 
 
 def _compare(workdir: Workdir, folder: pathlib.Path, output: TextIO) -> int:

@@ -1,6 +1,7 @@
 """Where the libraries' words go while a command runs: a file, on a disk that may be full."""
 
 import contextlib
+import dataclasses
 import logging
 import os
 import pathlib
@@ -9,12 +10,21 @@ from collections.abc import Iterator
 from typing import TextIO
 
 
+@dataclasses.dataclass(frozen=True)
+class Real:
+    """The output and the error stream that the user sees."""
+
+    output: TextIO
+    errors: TextIO
+
+
 @contextlib.contextmanager
-def logs_in(file: pathlib.Path) -> Iterator[TextIO]:
-    """Sends all that is written to standard output and error to a file; yields the real output.
+def logs_in(file: pathlib.Path) -> Iterator[Real]:
+    """Sends all that is written to standard output and error to a file; yields the real ones.
 
     TensorFlow writes to the descriptors themselves, so these are moved. What the disk refuses of
-    the log is lost, and stops nothing.
+    the log is lost, and stops nothing. Say inside what the user is to read: threads of libraries
+    may still write when the descriptors are back.
 
     Raises:
       OSError: the file cannot be made.
@@ -26,8 +36,11 @@ def logs_in(file: pathlib.Path) -> Iterator[TextIO]:
         os.dup2(log, descriptor)
     os.close(log)
     try:
-        with os.fdopen(os.dup(kept[0]), "w", buffering=1) as real:
-            yield real
+        with (
+            os.fdopen(os.dup(kept[0]), "w", buffering=1) as output,
+            os.fdopen(os.dup(kept[1]), "w", buffering=1) as errors,
+        ):
+            yield Real(output, errors)
     finally:
         _flush()
         for descriptor, copy in enumerate(kept, start=1):

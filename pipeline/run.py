@@ -47,8 +47,8 @@ def run_pipeline(options: Options) -> int:
 def _run_locked(options: Options, workdir: Workdir) -> int:
     begun = time.monotonic()
     log = workdir.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    with logs_in(log) as output:
-        console = screen.console_on(output)
+    with logs_in(log) as real:
+        console = screen.console_on(real.output)
         logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr, force=True)
         absl_logging.set_verbosity(absl_logging.INFO)
         try:
