@@ -13,6 +13,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, rewriter_config_pb2
 
 from serving.errors import Code, ServingError, invalid
+from serving.freezing import frozen
 from serving.signatures import Arrays, Signature, TensorSpec
 
 TAGS = ["serve"]
@@ -51,6 +52,7 @@ class LoadedModel:
         }
         self._calls: dict[str, Callable[..., list[np.ndarray]]] = {}
         self._lock = threading.Lock()
+        self._freeze(bfloat16)
 
     def run(self, name: str, inputs: Mapping[str, np.ndarray]) -> Arrays:
         """Returns the outputs of a signature.
@@ -81,6 +83,23 @@ class LoadedModel:
         """Frees the model; no call may be under way."""
         self._calls.clear()
         self._session.close()
+
+    def _freeze(self, bfloat16: bool) -> None:
+        """Replaces the session by one whose weights are constants, where the model allows it."""
+        definitions = [self.signature_defs[name] for name in self.signatures]
+        used = [
+            info.name
+            for d in definitions
+            for side in (d.inputs, d.outputs)
+            for info in side.values()
+        ]
+        graph = frozen(self._session, used)
+        if graph is None:
+            return
+        self._session.close()
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=_config(bfloat16))
+        with self._session.graph.as_default():
+            tf.graph_util.import_graph_def(graph, name="")
 
     def _callable(self, name: str) -> Callable[..., list[np.ndarray]]:
         definition = self.signature_defs[name]
