@@ -65,11 +65,10 @@ class Batcher:
         size = self._settings.max_batch_size
         rows = len(next(iter(inputs.values()))) if signature.batched else 1
         self._admit(rows)
-        parts = split(inputs, rows, size) if rows > size else [inputs]
-        answers = await asyncio.gather(*(self._enqueue(signature, part) for part in parts))
-        if len(answers) == 1:
-            return answers[0]
-        answer = joined(answers)
+        if rows <= size:
+            return await self._enqueue(signature, inputs)
+        parts = split(inputs, rows, size)
+        answer = joined(await asyncio.gather(*(self._enqueue(signature, part) for part in parts)))
         check_rows(answer, rows)
         return answer
 

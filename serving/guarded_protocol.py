@@ -1,11 +1,44 @@
-"""uvicorn's HTTP protocol, with bounds on how long and how large a request's head may be."""
+"""uvicorn's HTTP protocol, with bounds on a request's head, and one packet for a small answer."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.options import Limits
+
+
+class JoinedWrites:
+    """An asyncio transport that hands on, once a turn of the loop, what was written in it.
+
+    uvicorn writes an answer's head and body one by one; each would be a system call that wakes the
+    client, for the head in vain.
+    """
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+        """Takes the transport that is written to; all but `write` and `close` is its own."""
+        self._transport, self._loop = transport, loop
+        self._waiting: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns the transport's attribute."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Writes at the end of this turn."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        """Closes after what was written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._waiting and not self._transport.is_closing():
+            self._transport.write(b"".join(self._waiting))
+        self._waiting.clear()
 
 
 def guarded(limits: Limits) -> type[HttpToolsProtocol]:
@@ -19,7 +52,7 @@ def guarded(limits: Limits) -> type[HttpToolsProtocol]:
         _in_head = True
 
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
+            super().connection_made(cast(asyncio.Transport, JoinedWrites(transport, self.loop)))
             self._await_head()
 
         def data_received(self, data: bytes) -> None:

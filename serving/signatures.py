@@ -1,6 +1,7 @@
 """What a model says of its inputs and outputs, in NumPy's terms; no TensorFlow."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -48,7 +49,7 @@ class Signature:
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
 
-    @property
+    @functools.cached_property
     def batched(self) -> bool:
         """Whether rows of several requests may share a call."""
         specs = (*self.inputs.values(), *self.outputs.values())

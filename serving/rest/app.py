@@ -5,7 +5,6 @@ import pathlib
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -59,24 +58,30 @@ class BearerToken:
         await self._app(scope, receive, send)
 
 
-class OtherPaths:
-    """Hands /V1, in any letters, to the API as TF Serving does; answers 404 to all else."""
+class Site:
+    """Hands /v1, in any letters as in TF Serving, to the API, and all else to the pages.
 
-    def __init__(self, api: RestApi) -> None:
-        """Takes the API."""
-        self._api = api
+    The API stands before Starlette's routes, which would cost a predict request more than reading
+    its JSON does.
+    """
+
+    def __init__(self, api: RestApi, pages: ASGIApp) -> None:
+        """Takes both."""
+        self._api, self._pages = api, pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        if scope["path"].lower().startswith("/v1/"):
-            await self._api(scope, receive, send)
-            return
-        await send_error(send, ServingError(Code.NOT_FOUND, f"nothing is at {scope['path']}"))
+        of_api = scope["path"].lower().startswith("/v1/")
+        await (self._api if of_api else self._pages)(scope, receive, send)
+
+
+async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers 404 in TF Serving's form."""
+    await send_error(send, ServingError(Code.NOT_FOUND, f"nothing is at {scope['path']}"))
 
 
 def make_app(options: Options, manager: Manager, metrics: Metrics, offer: Offer | None) -> ASGIApp:
     """Returns the ASGI application of a server."""
-    api = RestApi(manager, metrics, options.limits, offer)
 
     async def show_metrics(_: Request) -> Response:
         return Response(metrics.page(), media_type="text/plain")
@@ -87,30 +92,24 @@ def make_app(options: Options, manager: Manager, metrics: Metrics, offer: Offer 
     async def show_models(_: Request) -> Response:
         return JSONResponse({"models": sorted(manager.models)})
 
-    routes = [
-        Route("/v1/{path:path}", api, methods=None),
-        Route(METRICS_PATH, show_metrics),
-        Route("/", show_page),
-        Route("/page/models.json", show_models),
-        Mount("/page", PageFiles(directory=PAGE)),
-    ]
-    app = Starlette(routes=routes, middleware=_middleware(options))
-    app.router.default, app.router.redirect_slashes = OtherPaths(api), False
-    return app
-
-
-def _middleware(options: Options) -> list[Middleware]:
-    found = []
-    if options.cors_origins:
-        found.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=options.cors_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type"],
-                expose_headers=["X-Model-Version"],
-            )
-        )
+    pages = Starlette(
+        routes=[
+            Route(METRICS_PATH, show_metrics),
+            Route("/", show_page),
+            Route("/page/models.json", show_models),
+            Mount("/page", PageFiles(directory=PAGE)),
+        ]
+    )
+    pages.router.default, pages.router.redirect_slashes = nothing_here, False
+    app: ASGIApp = Site(RestApi(manager, metrics, options.limits, offer), pages)
     if options.token:
-        found.append(Middleware(BearerToken, token=options.token))
-    return found
+        app = BearerToken(app, options.token)
+    if options.cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=options.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["X-Model-Version"],
+        )
+    return app
