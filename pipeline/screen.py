@@ -13,12 +13,13 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
+from components.training.user_log import LOGGER
+
 MARKS = {
     "done": "[green]done  [/]",
     "cached": "[cyan]cached[/]",
     "failed": "[red]failed[/]",
 }
-PROGRESS_LOGGER = "mnist_tfx.progress"
 TABLE_WIDTH = 150
 FORMS = (  # of the cells of a model
     *("{name}", "{params:,}", "{input}", "{batch_size}", "{learning_rate:.2g}"),
@@ -56,9 +57,11 @@ class Screen(logging.Handler):
         self._console.print(MARKS[event.state], line, highlight=False)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Shows a `TrainingProgress` that a training logged."""
+        """Shows what a training tells its user: mostly a `TrainingProgress`."""
         progress = getattr(record, "progress", None)
-        if progress is not None:
+        if progress is None:
+            self.show_progress(record.getMessage(), worth_a_line=True)
+        else:
             self.show_progress(str(progress), _ends_an_epoch(progress))
 
     def show_progress(self, words: str, worth_a_line: bool) -> None:
@@ -72,16 +75,15 @@ class Screen(logging.Handler):
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Shows trainings while it is open."""
-        logger = logging.getLogger(PROGRESS_LOGGER)
-        before = logger.level, logger.propagate
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-        logger.addHandler(self)
+        before = LOGGER.level, LOGGER.propagate
+        LOGGER.setLevel(logging.INFO)
+        LOGGER.propagate = False
+        LOGGER.addHandler(self)
         try:
             yield
         finally:
-            logger.removeHandler(self)
-            logger.level, logger.propagate = before
+            LOGGER.removeHandler(self)
+            LOGGER.level, LOGGER.propagate = before
             self._still()
 
     def _live(self, words: str) -> None:

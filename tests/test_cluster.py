@@ -25,8 +25,8 @@ from components.features import IMAGE, LABEL
 from components.settings import ModelSettings, TrainSettings, to_config
 from components.training import dataset
 from components.training.cluster.chief import TrainingBroken
-from components.training.progress import LOGGER
 from components.training.run import TRAINING_FILE, run_fn
+from components.training.user_log import LOGGER
 
 pytestmark = pytest.mark.slow
 

@@ -1,5 +1,6 @@
 """What TF_CONFIG may say, and what is said where it, or what it names, is not as it must be."""
 
+import io
 import json
 import re
 import socket
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from components.training.cluster import chief, config
 from components.training.cluster.config import BadCluster, Cluster, as_chief, as_worker, cluster_of
@@ -16,6 +18,7 @@ from components.training.cluster.worker import check_port
 from components.training.stopping import Stop, TrainingStopped
 from pipeline.cli import main
 from pipeline.options import Options, check
+from pipeline.screen import Screen
 from pipeline.wrong_call import WrongCall
 
 TWO = ["a:2222", "b:2222"]
@@ -113,6 +116,16 @@ def test_a_worker_whose_port_is_taken_says_so() -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(BadCluster, match=f"the port of {address} to be free; it is not"):
             check_port(Cluster(("a:1", address), 1))
+
+
+def test_a_chief_that_waits_says_so_on_the_screen() -> None:
+    shown = io.StringIO()
+    with socket.socket() as not_there:
+        not_there.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{not_there.getsockname()[1]}"
+        with Screen(Console(file=shown)).listening(), pytest.raises(chief.TrainingBroken):
+            chief.wait_for([address], Stop(), seconds=0)
+    assert shown.getvalue() == f"       waiting for the workers at {address}\n"
 
 
 def test_a_chief_names_the_workers_that_do_not_come() -> None:

@@ -26,7 +26,8 @@ from components.training import scoring
 from components.training.dataset import Digits
 from components.training.fit import FitJob, FitResult, fit, steps_at_once
 from components.training.keeper import TrainingDiverged
-from components.training.progress import LOGGER, TrainingProgress
+from components.training.progress import TrainingProgress
+from components.training.user_log import LOGGER
 
 pytestmark = pytest.mark.slow
 

@@ -34,10 +34,11 @@ from components.training import devices, progress, saver
 from components.training.checkpoint import Checkpoints
 from components.training.dataset import Digits
 from components.training.fit import FitJob, FitResult, fit
-from components.training.progress import LOGGER, TrainingProgress
+from components.training.progress import TrainingProgress
 from components.training.record import Part
 from components.training.run import TRAINING_FILE, run_fn
 from components.training.stopping import Stop, TrainingStopped, stoppable
+from components.training.user_log import LOGGER
 
 pytestmark = pytest.mark.slow
 

@@ -28,7 +28,7 @@ from components.models.compiling import HParams, compile_classifier
 from components.settings import ModelSettings, TuneSettings, to_config
 from components.training.dataset import Digits
 from components.training.fit import FitJob
-from components.training.progress import LOGGER
+from components.training.user_log import LOGGER
 from components.tuning.component import Executor, SearchFailed, trials_of
 from components.tuning.hypermodel import BatchAndRate
 from components.tuning.results import read_trials

@@ -23,8 +23,8 @@ from tfx.utils import json_utils, proto_utils
 
 from components.example_gen import to_examples
 from components.settings import ModelSettings, TuneSettings, to_config
-from components.training.progress import LOGGER
 from components.training.stopping import Stop, TrainingStopped
+from components.training.user_log import LOGGER
 from components.tuning import parallel
 from components.tuning.component import Executor, trials_of, tune_args
 from components.tuning.hypermodel import OBJECTIVE

@@ -8,6 +8,8 @@ import signal
 import sys
 from typing import IO, TextIO
 
+from components.training.user_log import LOGGER
+
 
 def end_with_the_parent() -> None:
     """Reads standard input until the other end is closed, as the kernel does for a dead process."""
@@ -52,4 +54,4 @@ def relay(lines: IO[str]) -> None:
         for line in lines:
             if line.endswith("\n"):  # else the child died while it wrote
                 state = progress.TrainingProgress(**json.loads(line))
-                progress.LOGGER.info("%s", state, extra={"progress": state})
+                LOGGER.info("%s", state, extra={"progress": state})

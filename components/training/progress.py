@@ -1,13 +1,13 @@
 """Reports how far a training is through the standard logger; who listens decides how it looks."""
 
 import dataclasses
-import logging
 import time
 from typing import Any
 
 import keras
 
-LOGGER = logging.getLogger("mnist_tfx.progress")
+from components.training.user_log import LOGGER
+
 SECONDS_BETWEEN_REPORTS = 1.0
 
 

@@ -35,7 +35,7 @@ def work(fn_args: dict[str, Any], reports: TextIO) -> None:
     # TensorFlow takes seconds to import: a chief that dies meanwhile must be noticed.
     from tfx.components.trainer.fn_args_utils import FnArgs
 
-    from components.training.progress import LOGGER
+    from components.training.user_log import LOGGER
     from components.tuning.run import tuner_fn
 
     name = os.environ["KERASTUNER_TUNER_ID"]

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
+from components.training.user_log import LOGGER
 from pipeline import conclusion, results, screen
 from pipeline.conclusion import FAILED, WRONG_CALL
 from pipeline.events import NodeFailed
@@ -30,7 +31,7 @@ from pipeline.workdir import Workdir, WorkdirBusy, locked
 from pipeline.wrong_call import WrongCall
 
 PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"  # Kubeflow's own default
-PROGRESS = " mnist_tfx.progress: "  # in a line of a task's log
+PROGRESS = f" {LOGGER.name}: "  # in a line of a task's log
 STOPPED = 130
 WRONG_CALLS = (WrongCall, WorkdirBusy)
 

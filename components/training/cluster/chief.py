@@ -1,6 +1,5 @@
 """A training on several machines as the Trainer sees it: waits for workers, then for its end."""
 
-import logging
 import os
 import socket
 import time
@@ -11,8 +10,8 @@ from components.training.cluster.config import CHIEF, as_chief
 from components.training.cluster.member import STOPPED
 from components.training.cluster.process import take_part
 from components.training.stopping import Stop, TrainingStopped, stoppable
+from components.training.user_log import LOGGER
 
-LOGGER = logging.getLogger(__name__)
 SECONDS_FOR_WORKERS = 600.0  # images of containers are pulled meanwhile
 SECONDS_BETWEEN_TRIES = 0.5
 FIELDS = (
@@ -56,7 +55,7 @@ def wait_for(workers: Sequence[str], stop: Stop, seconds: float = SECONDS_FOR_WO
     """
     until, missing = time.monotonic() + seconds, _missing(workers)
     if missing:
-        LOGGER.warning("waiting for the workers at %s", ", ".join(missing))
+        LOGGER.info("waiting for the workers at %s", ", ".join(missing))
     while missing := _missing(missing):
         if stop.asked:
             raise TrainingStopped("stopped by SIGTERM while waiting for the workers")

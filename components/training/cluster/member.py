@@ -69,8 +69,8 @@ def lead(fn_args: dict[str, Any], reports: TextIO) -> None:
 
     from components.training import devices
     from components.training.cluster.channel import Channel
-    from components.training.progress import LOGGER
     from components.training.run import train
+    from components.training.user_log import LOGGER
 
     LOGGER.addHandler(Reports(reports))
     devices.let_memory_grow()
