@@ -25,10 +25,10 @@ run: setup  ## Train, compare and publish the models
 serve: setup  ## Answer over REST with the model that was pushed, and show the page for drawing
 	@$(BIN)/mnist-tfx serve $(ARGS)
 
-# The slow ones wait much and compute little: two files at a time. ARGS="-n 0" has them in one process.
+# They wait much and compute little: two files at a time. ARGS="-n 0" has them in one process.
 # Pytest leaves with 5 where nothing was selected, as one tier may be under ARGS; both together may not.
 test: setup  ## Run the quick tests, then, if they pass, the slow ones
-	@SECONDS=0; $(PYTEST) -m "not slow" $(ARGS); code=$$?; \
+	@SECONDS=0; $(PYTEST) -m "not slow" -n 2 --dist loadfile $(ARGS); code=$$?; \
 	if [ $$code -eq 0 ] || [ $$code -eq 5 ]; then \
 		$(PYTEST) -m slow -n 2 --dist loadfile $(ARGS); slow=$$?; [ $$slow -eq 5 ] || code=$$slow; \
 	fi; \

@@ -22,10 +22,20 @@ from pipeline.flink.settings import (
     configuration,
     worker_script,
 )
-from pipeline.flink.state import STATE, Cluster, ClusterError, Process, last_words, started, write
+from pipeline.flink.state import (
+    STATE,
+    Cluster,
+    ClusterError,
+    Process,
+    last_words,
+    runs,
+    started,
+    write,
+)
 
 READY_SECONDS = 180.0  # Java on a machine that does something else
 STOP_SECONDS = 20.0
+SECONDS_BETWEEN_LOOKS = 0.2
 PORTS = "ports.json"
 
 
@@ -66,7 +76,9 @@ def stop(folder: pathlib.Path) -> int:
     for process in [*alive, *workers]:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    _, left = psutil.wait_procs([*alive, *workers], timeout=STOP_SECONDS)
+    until = time.monotonic() + STOP_SECONDS
+    while (left := [p for p in [*alive, *workers] if runs(p)]) and time.monotonic() < until:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
@@ -129,13 +141,13 @@ def _wait(cluster: Cluster, what: str, ready: Callable[[], bool]) -> None:
     """
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
-        for name, runs in cluster.running().items():
-            if not runs:
+        for name, alive in cluster.running().items():
+            if not alive:
                 raise ClusterError(f"{name} ended at its start: {last_words(cluster.folder, name)}")
         with contextlib.suppress(OSError, ValueError):
             if ready():
                 return
-        time.sleep(0.2)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
     raise ClusterError(
         f"expected {what} within {READY_SECONDS:.0f} s; it is not there: "
         f"see {cluster.folder / 'log'}"

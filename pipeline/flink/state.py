@@ -27,9 +27,17 @@ class Process:
         """Returns it if it still runs."""
         with contextlib.suppress(psutil.NoSuchProcess):
             found = psutil.Process(self.pid)
-            if found.create_time() == self.created and found.status() != psutil.STATUS_ZOMBIE:
+            if found.create_time() == self.created and runs(found):
                 return found
         return None
+
+
+def runs(process: psutil.Process) -> bool:
+    """Returns whether a process does; a dead one that its parent has not asked after does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @dataclasses.dataclass(frozen=True)
