@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from document_table import table
 from scipy import stats
 from trainings import Result
+from vgg16_document import state_of
 
 from components.report.intervals import share_with_interval, wilson
 from components.report.study import CURVES, SEQUENTIAL, SEQUENTIAL_IMAGES, StudyEpoch
@@ -184,9 +185,9 @@ def _deep(deep: dict[str, list[Result]]) -> list[str]:
     if not any(deep.values()):
         return []
     write: dict[str, Callable[[Result], str]] = {
-        "eval accuracy": lambda r: f"{r['history'][-1]['val_accuracy']:.2%}",
-        "test accuracy": lambda r: f"{r['test_accuracy']:.2%}",
-        "what the doctor saw": lambda r: r["diagnosis"]["state"],
+        "eval accuracy": _last_accuracy,
+        "test accuracy": lambda r: f"{r['test_accuracy']:.2%}" if "failure" not in r else "-",
+        "what the doctor saw": state_of,
     }
     rows = [
         [name, f"{one['side']}x{one['side']}", f"{one['images']:,} x {one['epochs']}",
@@ -203,6 +204,11 @@ def _deep(deep: dict[str, list[Result]]) -> list[str]:
         table(head, rows),
         "The same at full size is `mnist-tfx run --profile gpu`; it was not run for want of a GPU.",
     ]
+
+
+def _last_accuracy(result: Result) -> str:
+    history = result.get("history")
+    return f"{history[-1]['val_accuracy']:.2%}" if history else "-"
 
 
 def _alarms(everything: list[Result]) -> list[str]:
