@@ -31,6 +31,7 @@ SHORT: dict[str, dict[str, Any]] = {  # what the `laptop` profile has time for
     "short changed": {"augmentation": "affine"},
 }
 SHORT_SEEDS = (100, 101)
+CHANCE = 0.0016  # half of the 95% interval of an accuracy of 99.2% on 12,000 images
 
 
 def arm(name: str, seed: int) -> Training:
@@ -110,18 +111,22 @@ def document(tried: list[Result], finals: list[Result], brief: list[Result]) -> 
 def _brief(found: list[Result]) -> list[str]:
     if not found:
         return []
-    rows = []
+    rows, means = [], {}
     for name, changes in SHORT.items():
         values = [best_on_eval(r) for r in found if r["group"] == name]
         if values:
             each = ", ".join(f"{value:.2%}" for value in values)
             what = ", ".join(f"{key} {value}" for key, value in changes.items()) or "none"
-            rows.append(f"| {what} | {statistics.mean(values):.2%} | {each} |")
+            means[name] = statistics.mean(values)
+            rows.append(f"| {what} | {means[name]:.2%} | {each} |")
     one = found[0]
     return [
         "## In two epochs, as on a laptop",
         f"Batches of {one['batch_size']}, peak {one['learning_rate']:g}, everything else as above:",
         "\n".join(["| changes | eval, mean | seed by seed |", "|---|---|---|", *rows]),
+        f"The best is {max(means.values()) - means[next(iter(SHORT))]:.2%} above none; "
+        f"12,000 images tell {CHANCE:.2%} from chance. The profile `laptop` has a change only "
+        "where it gains more than that.",
     ]
 
 
