@@ -210,3 +210,24 @@ def test_what_is_no_http_is_refused_or_cut_off(
         connection.sendall(content)
     received = answer(connection)
     assert received == b"" or received.split(b" ")[1].startswith(b"4"), received[:200]
+
+
+def test_head_and_body_of_an_answer_come_together(connect: Callable[[], socket.socket]) -> None:
+    connection = connect()
+    for _ in range(20):
+        connection.sendall(WHOLE)
+        received = connection.recv(65_536)
+        assert received.startswith(b"HTTP/1.1 200")
+        assert received.endswith(b"}")
+
+
+def test_requests_sent_without_waiting_are_answered_in_order(
+    connect: Callable[[], socket.socket],
+) -> None:
+    connection = connect()
+    status = b"GET /v1/models/mnist HTTP/1.1\r\nHost: x\r\n\r\n"
+    connection.sendall(WHOLE + status + WHOLE)
+    received = answer(connection)
+    places = [received.index(b"predictions"), received.index(b"model_version_status")]
+    assert places == sorted(places)
+    assert received.rindex(b"predictions") > places[1]
