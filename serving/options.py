@@ -1,6 +1,7 @@
 """Every number and place that the embedded server depends on."""
 
 import dataclasses
+import os
 import pathlib
 
 MIB = 1 << 20
@@ -37,14 +38,15 @@ class Batching:
       max_batch_size: rows of one call.
       batch_timeout_micros: how long rows may wait for more rows while a call is under way and
         another thread is free; an idle server does not wait.
-      num_batch_threads: calls at once.
+      num_batch_threads: calls at once; one for two cores, since a call uses more than one, and two
+        that share them take longer than one after the other.
       max_enqueued_batches: full batches that may wait, for each version; more are refused.
       allowed_batch_sizes: sizes that a batch is filled up to, or none.
     """
 
     max_batch_size: int = 64
     batch_timeout_micros: int = 1_000
-    num_batch_threads: int = 2
+    num_batch_threads: int = max(1, len(os.sched_getaffinity(0)) // 2)
     max_enqueued_batches: int = 16
     allowed_batch_sizes: tuple[int, ...] = ()
 
