@@ -147,6 +147,7 @@ def test_idx_files_are_cut_and_read_in_order(tmp_path: Path, pack: type[bytes]) 
         (to_idx_bytes(IMAGES[:, :27]), "expected images of 28x28, found 27x28"),
         (gzip.compress(to_idx_bytes(IMAGES))[:-9], "Compressed file ended before"),
     ],
+    ids=["a byte short", "a byte long", "header", "27 rows", "gzip cut short"],
 )
 def test_a_damaged_idx_file_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     given = inputs.look_at(put(tmp_path, file=content))

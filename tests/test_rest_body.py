@@ -72,7 +72,11 @@ def test_gzip_is_unpacked_up_to_the_limit() -> None:
     assert status([part(gzip.compress(bytes(101)))], ZIPPED) == 413
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"a")[:-1], gzip.compress(b"a") + b"b"])
+@pytest.mark.parametrize(
+    "body",
+    [b"no gzip", gzip.compress(b"a")[:-1], gzip.compress(b"a") + b"b"],
+    ids=["no gzip", "cut short", "more behind it"],
+)
 def test_what_is_no_whole_gzip_is_400(body: bytes) -> None:
     assert status([part(body)], ZIPPED) == 400
 
