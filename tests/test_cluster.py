@@ -106,11 +106,14 @@ class Epochs(list[int]):
         self._of = of
 
     def handle(self, record: Any) -> bool:
+        progress = getattr(record, "progress", None)  # absent where it is said who is waited for
+        if progress is None:
+            return True
         if not self and self._of:
             for process in self._of.children():
                 process.send_signal(signal.SIGKILL)
-        if record.progress.epoch not in self:
-            self.append(record.progress.epoch)
+        if progress.epoch not in self:
+            self.append(progress.epoch)
         return True
 
 
@@ -119,9 +122,11 @@ def reported(epochs: Epochs) -> Iterator[None]:
     level = LOGGER.level
     LOGGER.setLevel(logging.INFO)
     LOGGER.addFilter(epochs.handle)
-    yield
-    LOGGER.removeFilter(epochs.handle)
-    LOGGER.setLevel(level)
+    try:
+        yield
+    finally:
+        LOGGER.removeFilter(epochs.handle)
+        LOGGER.setLevel(level)
 
 
 @pytest.fixture(scope="module")
