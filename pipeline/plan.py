@@ -28,6 +28,7 @@ class ModelSpeed:
     train: float
     predict: float
     export: float
+    matrix_unit: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,7 @@ def fit_to_budget(
     """
     assert profile.budget is not None
     fixed = DATA_SECONDS + sum(MODEL_SECONDS + counts["test"] / s.export for s in speeds.values())
-    fast = all(s.precision != "float32" for s in speeds.values())
+    fast = all(s.matrix_unit for s in speeds.values())
     available = profile.budget[0 if fast else 1] * 60 * MARGIN - fixed
     profiles = {name: profile.of(name) for name in speeds}
     shares = sum(p.share for p in profiles.values())
@@ -141,8 +142,8 @@ def _kept(
 ) -> ModelSpeed:
     """Returns the kept measurement of a model on this machine, or measures and keeps it."""
     key = f"{name} {profile.of(name).input_side} {precision} {machine()}"
-    kept = _read(file)
-    if key not in kept:
+    kept, known = _read(file), {field.name for field in dataclasses.fields(ModelSpeed)}
+    if set(kept.get(key, ())) != known:
         kept[key] = dataclasses.asdict(measure(name, precision))
         write_json(file, kept)
     return ModelSpeed(**kept[key])

@@ -64,7 +64,7 @@ class Profile:
       models: by name; `other` is for models of the registry that are not named.
       accuracy_floor: the least accuracy on `test` that is blessed.
       patience: epochs without improvement after which a training stops.
-      budget: minutes that the whole run may take, with a fast bfloat16 and without; None: no limit.
+      budget: minutes that the whole run may take, with AMX or a GPU and without; None: no limit.
     """
 
     name: str

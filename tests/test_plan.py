@@ -13,8 +13,8 @@ from pipeline.plan import ModelSpeed, Plan
 from pipeline.profiles import ModelProfile, Profile, Rung
 
 COUNTS = {"train": 1_000, "eval": 100, "test": 200}
-BFLOAT16 = ModelSpeed("mixed_bfloat16", train=10.0, predict=50.0, export=100.0)
-FLOAT32 = dataclasses.replace(BFLOAT16, precision="float32")
+AMX = ModelSpeed("mixed_bfloat16", train=10.0, predict=50.0, export=100.0, matrix_unit=True)
+VECTORS = dataclasses.replace(AMX, matrix_unit=False)
 FIXED_OF_MODEL = plan.MODEL_SECONDS + 200 / 100.0
 
 
@@ -39,7 +39,7 @@ def ladders(*names: str) -> dict[str, ModelProfile]:
 
 def fit(seconds: float, models: Mapping[str, ModelProfile]) -> dict[str, str]:
     """Returns the name of each model's rung."""
-    speeds = dict.fromkeys(models, BFLOAT16)
+    speeds = dict.fromkeys(models, AMX)
     fitted = plan.fit_to_budget(profile_for(seconds, models), speeds, COUNTS)
     return {name: model.rung.name for name, model in fitted.models.items()}
 
@@ -47,7 +47,7 @@ def fit(seconds: float, models: Mapping[str, ModelProfile]) -> dict[str, str]:
 class Meter:
     """A measurement that notes for what it was called."""
 
-    def __init__(self, speed: ModelSpeed = BFLOAT16) -> None:
+    def __init__(self, speed: ModelSpeed = AMX) -> None:
         self.speed = speed
         self.calls: list[tuple[str, str]] = []
 
@@ -73,12 +73,12 @@ def test_the_cost_adds_epochs_validation_and_trials() -> None:
     )
     training = 2 * (600 / 10 + 50 / 50)
     trial = 4 * (100 / 10 + 25 / 50)
-    assert plan.cost(searched, BFLOAT16, COUNTS) == training + 3 * trial
+    assert plan.cost(searched, AMX, COUNTS) == training + 3 * trial
 
 
 def test_zero_images_cost_as_much_as_all_and_more_than_all_no_more() -> None:
     for images in (profiles.ALL, 1_000, 60_000):
-        assert plan.cost(rung("1", images), BFLOAT16, COUNTS) == 1_000 / 10 + 100 / 50
+        assert plan.cost(rung("1", images), AMX, COUNTS) == 1_000 / 10 + 100 / 50
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(100, "3"), (99, "2"), (50, "2"), (49, "1")])
@@ -116,7 +116,7 @@ def test_what_is_left_goes_to_the_models_in_their_order() -> None:
 
 def test_the_estimate_is_the_fixed_time_and_the_costs() -> None:
     models = ladders("first", "second")
-    speeds = dict.fromkeys(models, BFLOAT16)
+    speeds = dict.fromkeys(models, AMX)
     fitted = plan.fit_to_budget(profile_for(60, models), speeds, COUNTS)
     assert fitted.seconds == pytest.approx(plan.DATA_SECONDS + 2 * FIXED_OF_MODEL + 50 + 10)
     assert [model.seconds for model in fitted.models.values()] == [50, 10]
@@ -124,23 +124,22 @@ def test_the_estimate_is_the_fixed_time_and_the_costs() -> None:
 
 def test_the_plan_keeps_within_the_budget_with_a_margin() -> None:
     profile = profile_for(105, ladders("only"))
-    fitted = plan.fit_to_budget(profile, {"only": BFLOAT16}, COUNTS)
+    fitted = plan.fit_to_budget(profile, {"only": AMX}, COUNTS)
     assert profile.budget is not None
     assert fitted.seconds is not None
     assert fitted.seconds <= plan.MARGIN * profile.budget[0] * 60 < profile.budget[0] * 60
 
 
-def test_one_model_in_float32_puts_the_run_on_the_longer_budget() -> None:
+def test_one_model_without_a_matrix_unit_puts_the_run_on_the_longer_budget() -> None:
     models = ladders("first", "second")
     short, long = (profile_for(seconds, models).budget for seconds in (20, 200))
     assert short is not None
     assert long is not None
     profile = dataclasses.replace(profile_for(0, models), budget=(short[0], long[1]))
-    fast = plan.fit_to_budget(profile, {"first": BFLOAT16, "second": BFLOAT16}, COUNTS)
-    slow = plan.fit_to_budget(profile, {"first": BFLOAT16, "second": FLOAT32}, COUNTS)
+    fast = plan.fit_to_budget(profile, {"first": AMX, "second": AMX}, COUNTS)
+    slow = plan.fit_to_budget(profile, {"first": AMX, "second": VECTORS}, COUNTS)
     assert [model.rung.name for model in fast.models.values()] == ["1", "1"]
     assert [model.rung.name for model in slow.models.values()] == ["3", "3"]
-    assert [m.precision for m in slow.models.values()] == ["mixed_bfloat16", "float32"]
 
 
 @pytest.mark.parametrize("profile", [profiles.SMOKE, profiles.PAPER, profiles.GPU])
@@ -211,6 +210,17 @@ def test_another_input_size_is_measured_again(tmp_path: Path) -> None:
     assert len(meter.calls) == 2
 
 
+def test_a_measurement_of_an_older_version_is_made_anew(tmp_path: Path) -> None:
+    file, meter = tmp_path / "plan.json", Meter()
+    first = make(file, meter, "sequential")
+    kept = json.loads(file.read_text())
+    for speed in kept.values():
+        del speed["matrix_unit"]
+    file.write_text(json.dumps(kept))
+    assert make(file, meter, "sequential") == first
+    assert len(meter.calls) == 2
+
+
 @pytest.mark.parametrize("content", [b'{"half', b"\xff\xfe", b"", b"[]"])
 def test_a_file_that_cannot_be_read_is_replaced(tmp_path: Path, content: bytes) -> None:
     file, meter = tmp_path / "plan.json", Meter()
@@ -218,7 +228,7 @@ def test_a_file_that_cannot_be_read_is_replaced(tmp_path: Path, content: bytes) 
     make(file, meter, "sequential")
     make(file, meter, "sequential")
     assert len(meter.calls) == 1
-    assert list(json.loads(file.read_text()).values()) == [dataclasses.asdict(BFLOAT16)]
+    assert list(json.loads(file.read_text()).values()) == [dataclasses.asdict(AMX)]
 
 
 def test_a_machine_is_its_cpu_and_the_cores_that_it_may_use(

@@ -141,6 +141,22 @@ def test_a_cpu_s_flags_and_its_speed_must_both_speak_for_bfloat16(
     assert precision.policy_of_cpu(cpuinfo, bfloat16_seconds, 1.0) == policy
 
 
+@pytest.mark.parametrize(
+    ("policy", "gpus", "cpuinfo", "there"),
+    [
+        ("mixed_bfloat16", False, WITH_AMX, True),
+        ("float32", False, WITH_AMX, False),
+        ("mixed_bfloat16", False, WITH_AMX.replace("amx_bf16", "avx512_bf16"), False),
+        ("mixed_bfloat16", False, "", False),
+        ("float32", True, WITHOUT_BFLOAT16, True),
+    ],
+)
+def test_a_matrix_unit_is_a_gpu_or_amx_in_bfloat16(
+    policy: str, gpus: bool, cpuinfo: str, there: bool
+) -> None:
+    assert precision.uses_matrix_unit(policy, gpus, cpuinfo) is there
+
+
 @pytest.mark.parametrize("name", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_a_precision_set_by_hand_is_taken_as_it_is(name: str) -> None:
     assert precision.resolve(name) == name

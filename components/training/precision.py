@@ -15,7 +15,8 @@ BFLOAT16 = "mixed_bfloat16"
 FLOAT16 = "mixed_float16"
 POLICIES = (FLOAT32, BFLOAT16, FLOAT16)
 CPUINFO = pathlib.Path("/proc/cpuinfo")
-BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+AMX = "amx_bf16"
+BFLOAT16_FLAGS = frozenset({AMX, "avx512_bf16"})
 PROBE_SIDE = 1024
 PROBE_REPEATS = 10  # the fastest counts: other work on the machine only slows
 
@@ -38,6 +39,17 @@ def resolve(precision: str) -> str:
     return precision
 
 
+def uses_matrix_unit(policy: str, gpus: bool, cpuinfo: str) -> bool:
+    """Returns whether a training multiplies in hardware made for matrices: a GPU, or AMX.
+
+    Args:
+      policy: as `resolve` returns it.
+      gpus: whether there are any.
+      cpuinfo: the text of /proc/cpuinfo.
+    """
+    return gpus or (policy == BFLOAT16 and AMX in cpuinfo.split())
+
+
 def policy_of_gpu(capability: tuple[int, int] | None) -> str:
     """Returns the policy for a GPU's compute capability: bfloat16 from 8.0, float16 from 7.0."""
     if capability is None or capability < (7, 0):
@@ -52,12 +64,17 @@ def policy_of_cpu(cpuinfo: str, bfloat16_seconds: float, float32_seconds: float)
     return BFLOAT16 if words & BFLOAT16_FLAGS and faster else FLOAT32
 
 
+def read_cpuinfo() -> str:
+    """Returns what Linux says of the CPU, or nothing where it does not."""
+    return CPUINFO.read_text() if CPUINFO.exists() else ""
+
+
 def _automatic() -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         return policy_of_gpu(details.get("compute_capability"))
-    cpuinfo = CPUINFO.read_text() if CPUINFO.exists() else ""
+    cpuinfo = read_cpuinfo()
     if not set(cpuinfo.split()) & BFLOAT16_FLAGS:
         return FLOAT32
     return policy_of_cpu(cpuinfo, _seconds(tf.bfloat16), _seconds(tf.float32))

@@ -21,23 +21,28 @@ MOST_STEPS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-    """Images a second: `train` and `predict` in `precision`, `export` as float32 predictions."""
+    """Images a second: `train` and `predict` in `precision`, `export` as float32 predictions.
+
+    `matrix_unit` says whether that is on a GPU or AMX.
+    """
 
     precision: str
     train: float
     predict: float
     export: float
+    matrix_unit: bool
 
 
 def measure(settings: ModelSettings) -> Speed:
     """Builds the model and times it; takes a few seconds a model."""
     policy = precision.resolve(settings.precision)
-    devices.prepare_gpus()
+    gpus = devices.prepare_gpus()
     predict = _predictions(settings, policy)
     export = predict if policy == precision.FLOAT32 else _predictions(settings, precision.FLOAT32)
     rate = _training(settings, policy)
     keras.backend.clear_session()
-    return Speed(policy, rate, predict, export)
+    unit = precision.uses_matrix_unit(policy, bool(gpus), precision.read_cpuinfo())
+    return Speed(policy, rate, predict, export, unit)
 
 
 def _training(settings: ModelSettings, policy: str) -> float:
