@@ -15,9 +15,10 @@ from typing import Any
 from pipeline.profiles import ModelProfile, Profile, Rung
 from pipeline.workdir import write_json
 
-MARGIN = 0.9  # share of the budget that is planned
-DATA_SECONDS = 45.0  # start, ingestion, statistics, serving, selection and push, on two cores
-MODEL_SECONDS = 30.0  # Transform, graph building, export and evaluation of one model
+MARGIN = 0.93  # share of the budget that is planned
+DATA_SECONDS = 30.0  # start, ingestion, statistics, serving, selection and push, on two cores
+MODEL_SECONDS = 20.0  # Transform, graph building, export and evaluation of one model
+TRIAL_SECONDS = 4.0  # graph building and first steps of one trial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +110,8 @@ def cost(rung: Rung, speed: ModelSpeed, counts: Mapping[str, int]) -> float:
         return epochs * (trained / speed.train + predicted / speed.predict)
 
     trial = passes(rung.trial_images, rung.trial_epochs, rung.trial_eval_images)
-    return passes(rung.images, rung.epochs, rung.eval_images) + rung.trials * trial
+    search = rung.trials * (trial + TRIAL_SECONDS)
+    return passes(rung.images, rung.epochs, rung.eval_images) + search
 
 
 def _within(costs: list[float], seconds: float) -> int:

@@ -72,7 +72,7 @@ def test_the_cost_adds_epochs_validation_and_trials() -> None:
         trial_eval_images=25,
     )
     training = 2 * (600 / 10 + 50 / 50)
-    trial = 4 * (100 / 10 + 25 / 50)
+    trial = 4 * (100 / 10 + 25 / 50) + plan.TRIAL_SECONDS
     assert plan.cost(searched, AMX, COUNTS) == training + 3 * trial
 
 

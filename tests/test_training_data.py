@@ -280,3 +280,12 @@ def test_predictions_are_what_the_model_answers_in_order() -> None:
     found = scoring.predict(model, images, lambda image: to_pixels(image, (28, 28, 1)))
     expected = model(to_pixels(tf.constant(images), (28, 28, 1)), training=False)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_no_tuner_makes_the_end_of_a_training_wait() -> None:
+    digits = numbered(8)
+    made = (
+        training_batches(digits, 4, corner, 1, 0, 2),
+        prediction_batches(digits.images, corner),
+    )
+    assert [batches.options().autotune.enabled for batches in made] == [False, False]
