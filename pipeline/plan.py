@@ -143,7 +143,8 @@ def _kept(
     file: pathlib.Path, name: str, profile: Profile, precision: str, measure: Measure
 ) -> ModelSpeed:
     """Returns the kept measurement of a model on this machine, or measures and keeps it."""
-    key = f"{name} {profile.of(name).input_side} {precision} {machine()}"
+    of_model = profile.of(name)
+    key = f"{name} {of_model.input_side} {of_model.smallest_batch} {precision} {machine()}"
     kept, known = _read(file), {field.name for field in dataclasses.fields(ModelSpeed)}
     if set(kept.get(key, ())) != known:
         kept[key] = dataclasses.asdict(measure(name, precision))

@@ -54,6 +54,11 @@ class ModelProfile:
     averaging: float = 0.0
     weight_decay: float = 0.0
 
+    @property
+    def smallest_batch(self) -> int:
+        """Of those to search, on any rung: the one that trains slowest."""
+        return min(size for rung in self.rungs for size in rung.batch_sizes or self.batch_sizes)
+
 
 @dataclasses.dataclass(frozen=True)
 class Profile:

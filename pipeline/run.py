@@ -146,7 +146,9 @@ class _Run:
 
         self._say(f"measuring {name} ...")
         profile = profiles.PROFILES[self._options.profile]
-        speed = probe.measure(model_settings(profile, name, precision))
+        speed = probe.measure(
+            model_settings(profile, name, precision), profile.of(name).smallest_batch
+        )
         return plan.ModelSpeed(**dataclasses.asdict(speed))
 
     def _show_plan(self, planned: Any) -> None:

@@ -210,6 +210,15 @@ def test_another_input_size_is_measured_again(tmp_path: Path) -> None:
     assert len(meter.calls) == 2
 
 
+def test_another_smallest_batch_is_measured_again(tmp_path: Path) -> None:
+    file, meter = tmp_path / "plan.json", Meter()
+    make(file, meter, "sequential")
+    larger = dataclasses.replace(profiles.LAPTOP.of("sequential"), batch_sizes=(128, 256))
+    profile = dataclasses.replace(profiles.LAPTOP, models={"sequential": larger})
+    plan.make_plan(profile, ["sequential"], "auto", COUNTS, file, meter)
+    assert len(meter.calls) == 2
+
+
 def test_a_measurement_of_an_older_version_is_made_anew(tmp_path: Path) -> None:
     file, meter = tmp_path / "plan.json", Meter()
     first = make(file, meter, "sequential")

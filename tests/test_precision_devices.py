@@ -16,7 +16,7 @@ import tensorflow as tf
 from components.features import to_pixels
 from components.models.compiling import HParams, compile_classifier
 from components.settings import ModelSettings
-from components.training import devices, precision
+from components.training import devices, precision, probe
 from components.training.dataset import Digits
 from components.training.fit import FitJob, FitResult, dtype_policy, fit
 
@@ -204,6 +204,17 @@ def test_auto_gives_float32_where_nothing_is_known_of_the_cpu(
 
 def test_auto_gives_a_policy_of_keras_here() -> None:
     assert precision.resolve("auto") in precision.POLICIES
+
+
+def test_a_model_s_speed_is_measured_in_training_and_in_prediction() -> None:
+    settings = ModelSettings(
+        "sequential", "components.models.sequential", (28, 28, 1), "mixed_bfloat16", "constant", 0
+    )
+    with mock.patch.object(probe, "MOST_STEPS", 1):
+        found = probe.measure(settings, 2)
+    assert found.precision == "mixed_bfloat16"
+    assert min(found.train, found.predict, found.export) > 0
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_the_probe_really_multiplies() -> None:

@@ -51,6 +51,12 @@ def test_the_rungs_of_a_ladder_have_names_of_their_own(profile: Profile) -> None
         assert len(set(names)) == len(names)
 
 
+def test_the_smallest_batch_is_that_of_any_rung() -> None:
+    assert LAPTOP.of("sequential").smallest_batch == 64
+    assert LAPTOP.of("vgg16").smallest_batch == 32
+    assert PROFILES["gpu"].of("vgg16").smallest_batch == 32
+
+
 @EVERY
 def test_every_rung_trains_and_searches(profile: Profile) -> None:
     for name in REGISTRY:

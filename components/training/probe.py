@@ -14,7 +14,6 @@ from components.settings import ModelSettings
 from components.training import devices, precision
 from components.training.fit import dtype_policy
 
-BATCH = 32
 SECONDS = 2.0
 MOST_STEPS = 10
 
@@ -33,45 +32,47 @@ class Speed:
     matrix_unit: bool
 
 
-def measure(settings: ModelSettings) -> Speed:
-    """Builds the model and times it; takes a few seconds a model."""
+def measure(settings: ModelSettings, batch: int) -> Speed:
+    """Builds the model and times it in batches of that size; takes a few seconds a model."""
     policy = precision.resolve(settings.precision)
     gpus = devices.prepare_gpus()
-    predict = _predictions(settings, policy)
-    export = predict if policy == precision.FLOAT32 else _predictions(settings, precision.FLOAT32)
-    rate = _training(settings, policy)
+    predict = _predictions(settings, policy, batch)
+    export = predict
+    if policy != precision.FLOAT32:
+        export = _predictions(settings, precision.FLOAT32, batch)
+    rate = _training(settings, policy, batch)
     keras.backend.clear_session()
     unit = precision.uses_matrix_unit(policy, bool(gpus), precision.read_cpuinfo())
     return Speed(policy, rate, predict, export, unit)
 
 
-def _training(settings: ModelSettings, policy: str) -> float:
+def _training(settings: ModelSettings, policy: str, batch: int) -> float:
     with dtype_policy(policy):
         model = importlib.import_module(settings.module).build(HParams(1e-6), settings.input_shape)
-    pixels, labels = _digits(settings), tf.zeros((BATCH,), tf.int64)
-    return _rate(lambda: model.train_on_batch(pixels, labels))
+    pixels, labels = _digits(settings, batch), tf.zeros((batch,), tf.int64)
+    return batch * _rate(lambda: model.train_on_batch(pixels, labels))
 
 
-def _predictions(settings: ModelSettings, policy: str) -> float:
+def _predictions(settings: ModelSettings, policy: str, batch: int) -> float:
     with dtype_policy(policy):
         model = importlib.import_module(settings.module).build(HParams(1e-6), settings.input_shape)
     forward = tf.function(lambda pixels: model(pixels, training=False))
-    pixels = _digits(settings)
-    return _rate(lambda: forward(pixels).numpy())
+    pixels = _digits(settings, batch)
+    return batch * _rate(lambda: forward(pixels).numpy())
 
 
-def _digits(settings: ModelSettings) -> tf.Tensor:
+def _digits(settings: ModelSettings, batch: int) -> tf.Tensor:
     """Returns a batch of noise; zeros would make some products free."""
-    noise = np.random.default_rng(CLASSES).integers(0, 256, (BATCH, SIDE, SIDE), np.uint8)
+    noise = np.random.default_rng(CLASSES).integers(0, 256, (batch, SIDE, SIDE), np.uint8)
     return to_pixels(tf.constant(noise), settings.input_shape)
 
 
 def _rate(step: object) -> float:
-    """Returns images a second over steps that take at least two seconds, or ten, or one step."""
+    """Returns steps a second over those that take at least two seconds, or ten, or one."""
     assert callable(step)
     step()
     begun, steps = time.perf_counter(), 0
     while steps < MOST_STEPS and time.perf_counter() - begun < SECONDS:
         step()
         steps += 1
-    return BATCH * steps / (time.perf_counter() - begun)
+    return steps / (time.perf_counter() - begun)
