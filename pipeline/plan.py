@@ -122,15 +122,17 @@ def _within(costs: list[float], seconds: float) -> int:
 def _hand_out_the_rest(
     places: dict[str, int], costs: Mapping[str, list[float]], available: float
 ) -> None:
-    """Moves models up a rung, in order, for as long as one fits."""
+    """Moves models up a rung for as long as one fits, the furthest from its largest size first."""
     moved = True
     while moved:
         moved = False
-        for name, place in places.items():
+        for name in sorted(places, key=lambda n: -places[n]):
+            place = places[name]
             used = sum(costs[n][p] for n, p in places.items())
             if place and used - costs[name][place] + costs[name][place - 1] <= available:
                 places[name] = place - 1
                 moved = True
+                break
 
 
 def _model_plan(

@@ -103,6 +103,11 @@ def test_what_one_model_leaves_moves_another_up() -> None:
     assert fit(110, models) == {"modest": "1", "hungry": "3"}
 
 
+def test_the_model_furthest_from_its_largest_size_moves_up_first() -> None:
+    models = {"near": ModelProfile(LADDER[1:]), "far": ModelProfile(LADDER)}
+    assert fit(60, models) == {"near": "1", "far": "2"}
+
+
 def test_a_model_may_move_up_by_several_rungs() -> None:
     models = {"modest": ModelProfile(LADDER[2:], share=9.0), "hungry": ModelProfile(LADDER)}
     assert fit(109, models) == {"modest": "1", "hungry": "2"}
