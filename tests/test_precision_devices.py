@@ -130,6 +130,7 @@ def test_a_gpu_s_capability_decides_its_precision(
         (WITH_AMX.replace("amx_bf16", "avx512_bf16"), 0.5, "mixed_bfloat16"),
         (WITH_AMX, 60.0, "float32"),
         (WITH_AMX, 1.0, "float32"),
+        (WITH_AMX, 0.9, "float32"),
         (WITHOUT_BFLOAT16, 0.5, "float32"),
         (WITH_AMX.replace("amx_bf16", "amx_bf16x"), 0.5, "float32"),
         ("", 0.5, "float32"),
@@ -191,7 +192,7 @@ def test_auto_probes_only_a_cpu_that_has_the_flags(
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(flags)
     monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
-    monkeypatch.setattr(precision, "_seconds", times.__getitem__)
+    monkeypatch.setattr(precision, "_seconds", lambda *dtypes: [times[d] for d in dtypes])
     assert precision.resolve("auto") == policy
 
 
@@ -219,7 +220,9 @@ def test_a_model_s_speed_is_measured_in_training_and_in_prediction() -> None:
 
 def test_the_probe_really_multiplies() -> None:
     fastest = 2 * precision.PROBE_SIDE**3 / 50e12  # seconds at 50 TFLOP/s, more than any CPU has
-    assert fastest < precision._seconds(tf.float32) < 10
+    in_turn = precision._seconds(tf.bfloat16, tf.float32)
+    assert len(in_turn) == 2
+    assert all(fastest < seconds < 60 for seconds in in_turn)
 
 
 def test_without_a_gpu_there_are_no_devices_to_prepare() -> None:
