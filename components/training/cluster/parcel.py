@@ -4,7 +4,7 @@ import dataclasses
 import io
 import json
 import pathlib
-import tarfile
+import zipfile
 
 import numpy as np
 
@@ -29,12 +29,11 @@ def pack(job: FitJob, transform: pathlib.Path, code: str) -> bytes:
     digits = io.BytesIO()
     np.savez(digits, images=job.train.images, labels=job.train.labels)
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        for name, text in ((JOB, json.dumps(told).encode()), (DIGITS, digits.getvalue())):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text)
-            tar.addfile(entry, io.BytesIO(text))
-        tar.add(transform, TRANSFORM)
+    with zipfile.ZipFile(content, "w") as parcel:
+        parcel.writestr(JOB, json.dumps(told))
+        parcel.writestr(DIGITS, digits.getvalue())
+        for file in sorted(transform.rglob("*")):
+            parcel.write(file, pathlib.PurePath(TRANSFORM, file.relative_to(transform)))
     return content.getvalue()
 
 
@@ -48,8 +47,8 @@ def unpack(content: bytes, folder: pathlib.Path) -> tuple[FitJob, str]:
 
     from components.training.export import transform_of
 
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        tar.extractall(folder, filter="data")
+    with zipfile.ZipFile(io.BytesIO(content)) as parcel:
+        parcel.extractall(folder)  # a zip's names stay within the folder; tar's only from 3.11.4 on
     told = json.loads((folder / JOB).read_text())
     model, code = told.pop("model"), told.pop("code")
     with np.load(folder / DIGITS) as arrays:
