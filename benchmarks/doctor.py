@@ -35,8 +35,8 @@ def main() -> None:
     if options.child:
         print(json.dumps(_train(**json.loads(options.child))))
         return
-    print("| network, batch | without | with | looks | cost | its own clock |")
-    print("|---|---|---|---|---|---|")
+    print("| network, batch | without | with | looks | cost | round by round | its own clock |")
+    print("|---|---|---|---|---|---|---|")
     for row in ROWS:
         if options.only in ("", row[0]):
             print(_line(row, options.seconds, options.rounds), flush=True)
@@ -52,12 +52,13 @@ def _line(row: tuple, seconds: float, rounds: int) -> str:
             found[doctor].append(json.loads(out.splitlines()[-1]))
     middle = {d: statistics.median(x["seconds"] for x in found[d]) for d in found}
     pairs = zip(found[True], found[False], strict=True)
-    cost = statistics.median(with_["seconds"] / without["seconds"] - 1 for with_, without in pairs)
+    costs = [with_["seconds"] / without["seconds"] - 1 for with_, without in pairs]
+    cost, each = statistics.median(costs), ", ".join(f"{cost:+.1%}" for cost in costs)
     looks = statistics.median(x["looks"] for x in found[True])
     own = statistics.median(x["spent"] / x["seconds"] for x in found[True])
     return (
         f"| {row[0]} {'x'.join(map(str, row[1]))}, {row[2]} | {middle[False]:.1f} s "
-        f"| {middle[True]:.1f} s | {looks:.0f} | {cost:+.1%} | {own:.1%} |"
+        f"| {middle[True]:.1f} s | {looks:.0f} | {cost:+.1%} | {each} | {own:.1%} |"
     )
 
 
