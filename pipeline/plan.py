@@ -123,16 +123,13 @@ def _hand_out_the_rest(
     places: dict[str, int], costs: Mapping[str, list[float]], available: float
 ) -> None:
     """Moves models up a rung for as long as one fits, the furthest from its largest size first."""
-    moved = True
-    while moved:
-        moved = False
-        for name in sorted(places, key=lambda n: -places[n]):
-            place = places[name]
-            used = sum(costs[n][p] for n, p in places.items())
-            if place and used - costs[name][place] + costs[name][place - 1] <= available:
-                places[name] = place - 1
-                moved = True
-                break
+
+    def fits(name: str) -> bool:
+        place, used = places[name], sum(costs[n][p] for n, p in places.items())
+        return place > 0 and used - costs[name][place] + costs[name][place - 1] <= available
+
+    while movable := [name for name in places if fits(name)]:
+        places[max(movable, key=lambda name: places[name])] -= 1
 
 
 def _model_plan(

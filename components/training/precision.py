@@ -20,7 +20,7 @@ AMX = "amx_bf16"
 BFLOAT16_FLAGS = frozenset({AMX, "avx512_bf16"})
 PROBE_SIDE = 1024
 PROBE_REPEATS = 10  # the fastest counts: other work on the machine only slows
-LEAST_GAIN = 1.2  # of bfloat16 in the probe; with AMX it is six times as quick, else at most twice
+LEAST_GAIN = 1.2  # of bfloat16 in the probe, to be taken: noise alone is no reason
 
 
 def resolve(precision: str) -> str:
