@@ -276,11 +276,11 @@ def test_pictures_are_prepared_as_predict_does(
     assert "expected a digit, found a blank picture" in bad["reason"]
 
 
-def program(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
+def program(*arguments: str | Path) -> "subprocess.Popen[str]":
     """Starts the program as a user does."""
     command = [sys.executable, "-m", "pipeline", "bulk", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=ROOT, text=True, **pipes, **options)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=pipe, stderr=pipe)
 
 
 def wait_for_parts(folder: Path, count: int, process: "subprocess.Popen[str]") -> None:
@@ -324,15 +324,11 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(
 def test_a_full_disk_ends_the_run_and_with_room_it_goes_on(
     given: Path, bulk: Call, tmp_path: Path, served_digits: Path
 ) -> None:
-    def full() -> None:
-        """Lets no file grow over 10,000 bytes, as a full disk would."""
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
-
     out = tmp_path / "full"
     options = ["--format", "jsonl", "--shard-size", str(SHARD), "--batch-size", "50"]
-    process = program(
-        *(given / "idx", "--output", out, "--model-dir", served_digits, *options), preexec_fn=full
-    )
+    process = program(given / "idx", "--output", out, "--model-dir", served_digits, *options)
+    # No file grows over 10,000 bytes, as on a full disk.
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
     _, words = process.communicate(timeout=120)
     assert process.returncode == 1
     assert words.startswith(
