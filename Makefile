@@ -8,6 +8,7 @@ BIN := .venv/bin
 FLINK ?= runs/flink
 PYTEST := $(BIN)/python -m pytest
 BENCHMARKS := training pipeline time_to_accuracy serving kubeflow doctor bulk
+TWO_FILES := -n 2 --dist loadfile --no-loadscope-reorder
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet \
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url
 GPU := --extra gpu --overrides requirements/gpu-overrides.txt
@@ -28,9 +29,9 @@ serve: setup  ## Answer over REST with the model that was pushed, and show the p
 # They wait much and compute little: two files at a time. ARGS="-n 0" has them in one process.
 # Pytest leaves with 5 where nothing was selected, as one tier may be under ARGS; both together may not.
 test: setup  ## Run the quick tests, then, if they pass, the slow ones
-	@SECONDS=0; $(PYTEST) -m "not slow" -n 2 --dist loadfile $(ARGS); code=$$?; \
+	@SECONDS=0; $(PYTEST) -m "not slow" $(TWO_FILES) $(ARGS); code=$$?; \
 	if [ $$code -eq 0 ] || [ $$code -eq 5 ]; then \
-		$(PYTEST) -m slow -n 2 --dist loadfile $(ARGS); slow=$$?; [ $$slow -eq 5 ] || code=$$slow; \
+		$(PYTEST) -m slow $(TWO_FILES) $(ARGS); slow=$$?; [ $$slow -eq 5 ] || code=$$slow; \
 	fi; \
 	echo "make test: $$SECONDS s in all"; exit $$code
 

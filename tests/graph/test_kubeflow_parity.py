@@ -6,9 +6,7 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import time
-from typing import Any
 
 import numpy as np
 import psutil
@@ -16,34 +14,19 @@ import pytest
 
 from components import versions
 from components.training.dataset import read_split
+from tests.graph.runs import PROGRAM, comparison, program, smoke, states
 
 pytestmark = pytest.mark.slow
 
-PROGRAM = (sys.executable, "-m", "pipeline")
 TEST_IMAGES = 200
 SIGMAS = 4.0
-
-
-def comparison(workdir: pathlib.Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((workdir / "report" / "comparison.json").read_text())
-    return found
-
-
-def states(output: str) -> dict[str, str]:
-    """Returns the state of each task from what the run printed."""
-    lines = (line.split() for line in output.splitlines())
-    return {w[1]: w[0] for w in lines if len(w) > 2 and w[0] in ("done", "cached", "failed")}
-
-
-def program(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PROGRAM, *words], capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The workdir of a local run."""
     workdir = tmp_path_factory.mktemp("local")
-    done = program("run", "--profile", "smoke", "--models", "sequential", "--workdir", str(workdir))
+    done = smoke(workdir)
     assert done.returncode == 0, done.stdout + done.stderr
     return workdir
 

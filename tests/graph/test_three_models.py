@@ -1,14 +1,8 @@
-"""The whole graph on the `smoke` profile, as a user runs it: in a process of its own."""
+"""Three models compared by the `smoke` profile, what the run left, and runs after it."""
 
-import gzip
 import json
-import os
 import pathlib
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,11 +11,10 @@ import pytest
 from components import data, versions
 from serving import model_config
 from serving.version_commands import promote_version
+from tests.graph.runs import comparison, program, smoke, states
 
 pytestmark = pytest.mark.slow
 
-SMOKE = (sys.executable, "-m", "pipeline", "run", "--profile", "smoke")
-DATA_NODES = ("CommittedSchema", "MnistExampleGen", "StatisticsGen", "StrictExampleValidator")
 FIELDS = {
     "name",
     "params",
@@ -46,45 +39,6 @@ FIELDS = {
 }
 
 
-def smoke(workdir: pathlib.Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Runs the smoke profile with one model unless the options name others."""
-    models = () if "--models" in options else ("--models", "sequential")
-    command = [*SMOKE, "--workdir", str(workdir), *models, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
-
-
-def states(output: str) -> dict[str, str]:
-    """Returns the state of each node from what the run printed."""
-    lines = (line.split() for line in output.splitlines())
-    return {w[1]: w[0] for w in lines if len(w) > 2 and w[0] in ("done", "cached", "failed")}
-
-
-def comparison(workdir: pathlib.Path) -> dict:
-    return json.loads((workdir / "report" / "comparison.json").read_text())
-
-
-def idx_folder(folder: pathlib.Path, raw: data.RawData) -> pathlib.Path:
-    """Writes a data set as the four IDX files, one of them as gzip."""
-    folder.mkdir()
-    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    arrays = (raw.train_images, raw.train_labels, raw.test_images, raw.test_labels)
-    for name, array in zip(names, arrays, strict=True):
-        (folder / f"{name}-ubyte").write_bytes(data.to_idx_bytes(array))
-    packed = folder / "t10k-labels-idx1-ubyte"
-    packed.with_name(packed.name + ".gz").write_bytes(gzip.compress(packed.read_bytes()))
-    packed.unlink()
-    return folder
-
-
-def cut(raw: data.RawData, train: int, test: int) -> data.RawData:
-    return data.RawData(
-        raw.train_images[:train].copy(),
-        raw.train_labels[:train].copy(),
-        raw.test_images[:test].copy(),
-        raw.test_labels[:test].copy(),
-    )
-
-
 @pytest.fixture(scope="module")
 def three_models(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, str]:
     """A workdir in which the default models were compared once, and what the run printed."""
@@ -92,12 +46,6 @@ def three_models(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path
     done = smoke(workdir, "--models", "sequential,alexnet,vgg16")
     assert done.returncode == 0, done.stdout + done.stderr
     return workdir, done.stdout
-
-
-@pytest.fixture
-def workdir(three_models: tuple[pathlib.Path, str], tmp_path: pathlib.Path) -> pathlib.Path:
-    """A workdir of its own for one model."""
-    return tmp_path / "workdir"
 
 
 def test_a_run_compares_three_models_and_pushes_the_winner(
@@ -135,10 +83,10 @@ def test_what_is_pushed_answers_through_its_three_signatures(
     served = workdir / "serving" / "mnist" / str(comparison(workdir)["pushed_version"])
     signatures = tf.saved_model.load(str(served)).signatures
     assert set(signatures) == {"serving_default", "png", "examples"}
-    raw = cut(data.load(""), 1, 20)
-    answer = signatures["serving_default"](image=tf.constant(raw.test_images))
+    raw = data.load("")
+    answer = signatures["serving_default"](image=tf.constant(raw.test_images[:20]))
     assert answer["probabilities"].shape == (20, 10)
-    assert np.mean(answer["digit"].numpy() == raw.test_labels) > 0.5
+    assert np.mean(answer["digit"].numpy() == raw.test_labels[:20]) > 0.5
 
 
 def test_what_is_pushed_was_served_and_has_a_warm_up_file(
@@ -200,8 +148,8 @@ def test_the_lineage_of_what_serves_is_in_ml_metadata(
     three_models: tuple[pathlib.Path, str],
 ) -> None:
     workdir, _ = three_models
-    command = [sys.executable, "-m", "pipeline", "lineage", "--workdir", str(workdir)]
-    told = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60)
+    command = ("lineage", "--workdir", str(workdir))
+    told = program(*command, "--json")
     assert told.returncode == 0, told.stdout + told.stderr
     found, compared = json.loads(told.stdout), comparison(workdir)
     assert found["version"] == compared["pushed_version"]
@@ -211,8 +159,7 @@ def test_the_lineage_of_what_serves_is_in_ml_metadata(
     assert [other["name"] for other in found["compared_with"]] == ["alexnet", "vgg16"]
     assert set(found["code"]) >= {"MnistExampleGen", "Trainer.sequential", "VersionPusher"}
     assert not any("vgg16" in node["node"] for node in found["nodes"])
-    text = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
-    assert text.startswith(f"version {found['version']}, pushed ")
+    assert program(*command).stdout.startswith(f"version {found['version']}, pushed ")
 
 
 def test_no_resized_images_are_written_to_disk(three_models: tuple[pathlib.Path, str]) -> None:
@@ -277,93 +224,3 @@ def test_a_run_after_a_rollback_compares_with_the_pinned_version_which_serves_on
     assert f"served:  {pinned}/serving/mnist/1\n" in done.stdout
     assert f"`mnist-tfx promote {pushed} --workdir {pinned}` serves it" in done.stdout
     assert model_config.served_version(pinned / "serving" / "mnist") == 1
-
-
-def test_beam_dag_runner_runs_the_same_graph_with_beam_arguments(workdir: pathlib.Path) -> None:
-    done = smoke(workdir, "--dag-runner", "beam", "--", "--direct_num_workers=1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert set(states(done.stdout).values()) == {"done"}
-    assert comparison(workdir)["pushed_version"]
-
-
-def test_data_decides_what_runs_again_and_a_bad_model_is_not_pushed(
-    workdir: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    raw = cut(data.load(""), 800, 200)
-    folder = idx_folder(tmp_path / "idx", raw)
-    first = smoke(workdir, "--data", str(folder))
-    assert first.returncode == 0, first.stdout
-    pushed = comparison(workdir)["pushed_version"]
-
-    for file in folder.iterdir():
-        os.utime(file, (1, 1))
-    touched = smoke(workdir, "--data", str(folder))
-    assert set(states(touched.stdout).values()) == {"cached"}
-
-    shuffled = np.random.default_rng(1).permutation(raw.train_labels)
-    mixed_up = data.RawData(raw.train_images, shuffled, raw.test_images, raw.test_labels)
-    shutil.rmtree(folder)
-    idx_folder(folder, mixed_up)
-    changed = smoke(workdir, "--data", str(folder))
-    assert changed.returncode == 3, changed.stdout
-    assert states(changed.stdout)["CommittedSchema"] == "cached"
-    assert states(changed.stdout)["MnistExampleGen"] == "done"
-    assert comparison(workdir)["pushed_version"] is None
-    assert "below the floor" in comparison(workdir)["reason"]
-    assert versions.versions(workdir / "serving" / "mnist") == [pushed]
-
-
-def test_a_run_killed_while_it_trains_goes_on_and_reuses_what_was_done(
-    workdir: pathlib.Path,
-) -> None:
-    command = [*SMOKE, "--workdir", str(workdir), "--models", "sequential"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "Tuner.sequential" in line:
-                break
-        busy = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGKILL)
-    assert busy.returncode == 2
-    assert f"in use by another run (process {process.pid})" in busy.stdout.replace("\n", " ")
-    assert not versions.versions(workdir / "serving" / "mnist")
-
-    again = smoke(workdir)
-    assert again.returncode == 0, again.stdout
-    found = states(again.stdout)
-    reused = {node for node, state in found.items() if state == "cached"}
-    assert reused >= {*DATA_NODES, "Transform.sequential", "Tuner.sequential"}
-    assert comparison(workdir)["pushed_version"]
-    half_written = [
-        p for p in (workdir / "artifacts").glob("Trainer.*/model/*") if not any(p.iterdir())
-    ]
-    assert half_written == []
-
-
-def test_a_failed_node_is_named_and_the_next_run_goes_on_from_it(workdir: pathlib.Path) -> None:
-    serving = workdir / "serving" / "mnist"
-    serving.parent.mkdir(parents=True)
-    serving.write_text("in the way")
-    failed = smoke(workdir)
-    assert failed.returncode == 1, failed.stdout
-    assert states(failed.stdout)["VersionPusher"] == "failed"
-    assert "VersionPusher failed: " in failed.stdout
-    (log,) = (workdir / "logs").iterdir()
-    assert str(log) in failed.stdout
-    assert "FileExistsError" in log.read_text()
-    assert not (workdir / "report" / "comparison.json").exists()
-
-    serving.unlink()
-    mended = smoke(workdir)
-    assert mended.returncode == 0, mended.stdout
-    done = {n for n, s in states(mended.stdout).items() if s == "done"}
-    assert done == {"VersionPusher", "Report"}
-    first = comparison(workdir)["pushed_version"]
-
-    shutil.rmtree(serving / str(first))
-    again = smoke(workdir)
-    assert again.returncode == 0, again.stdout
-    assert states(again.stdout)["Trainer.sequential"] == "cached"
-    assert comparison(workdir)["pushed_version"] >= first
-    assert versions.versions(serving) == [comparison(workdir)["pushed_version"]]

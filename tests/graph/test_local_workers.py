@@ -1,11 +1,8 @@
 """Beam's jobs in several processes on this machine: every data node, and a worker's end."""
 
-import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 
 import apache_beam as beam
 import numpy as np
@@ -17,6 +14,7 @@ from components.training.dataset import read_split
 from pipeline import engines
 from pipeline.beam_arguments import beam_arguments
 from pipeline.profiles import PROFILES
+from tests.graph.runs import comparison, smoke, states
 
 pytestmark = pytest.mark.slow
 
@@ -24,15 +22,12 @@ TWO = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 BEAM_NODES = ("MnistExampleGen", "StatisticsGen", "Evaluator.sequential")
 
 
-def test_every_data_node_runs_in_two_processes(tmp_path: pathlib.Path) -> None:
-    options = ("--profile", "smoke", "--models", "sequential", "--workdir", str(tmp_path))
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "run", *options, "--", *TWO],
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+def test_beam_dag_runner_runs_the_graph_and_every_data_node_in_two_processes(
+    tmp_path: pathlib.Path,
+) -> None:
+    done = smoke(tmp_path, "--dag-runner", "beam", "--", *TWO)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert set(states(done.stdout).values()) == {"done"}
     (log,) = (tmp_path / "logs").iterdir()
     assert log.read_text().count("Logging handler created") == 2 * len(BEAM_NODES)
     (examples,) = (tmp_path / "artifacts" / "MnistExampleGen" / "examples").iterdir()
@@ -41,7 +36,7 @@ def test_every_data_node_runs_in_two_processes(tmp_path: pathlib.Path) -> None:
         found = read_split(f"{examples}/Split-{name}/*")
         np.testing.assert_array_equal(found.images, images)
         np.testing.assert_array_equal(found.labels, labels)
-    compared = json.loads((tmp_path / "report" / "comparison.json").read_text())
+    compared = comparison(tmp_path)
     assert (compared["winner"], compared["blessed"]) == ("sequential", True)
 
 
