@@ -13,7 +13,7 @@ import statistics
 from typing import Any
 
 from study_document import interval
-from trainings import DEFAULT_FOLDER, Result, Training, machine, results, run_all
+from trainings import DEFAULT_FOLDER, Result, Training, results, run_all
 
 DOCUMENT = pathlib.Path(__file__).parents[1] / "docs" / "recipe.md"
 SELECTION_SEED = 100
@@ -82,26 +82,25 @@ def document(tried: list[Result], finals: list[Result], brief: list[Result]) -> 
     selection = [f"| {r['group']} | {_changes(r)} | {best_on_eval(r):.2%} |" for r in tried]
     seeds = [
         f"| {r['seed']} | {best_on_eval(r):.2%} | {r['test_accuracy']:.2%} | {_minutes(r):.1f} "
-        f"| {_usual_seconds(r):.0f} |"
+        f"| {_usual_seconds(r):.0f} | {r['machine']}, {r['policy']} |"
         for r in finals
     ]
     parts = [
         "# The most out of the study's own network",
         f"`sequential`, {one['params']:,} parameters, unchanged; {one['epochs']} epochs of the "
         f"48,000 images of `train` in batches of {one['batch_size']}, Adam under a one-cycle rate "
-        f"with peak {one['learning_rate']:g}, precision `{one['policy']}`. The study's best was "
-        "99.23% on its validation images; it has no number for the test set.",
-        f"Made by `python benchmarks/recipe.py` on {machine()}; each training had one core.",
+        f"with peak {one['learning_rate']:g}. The study's best was 99.23% on its validation "
+        "images; it has no number for the test set. Made by `python benchmarks/recipe.py`.",
         "## Selected on eval",
         "\n".join(["| arm | changes | eval |", "|---|---|---|", *selection]),
         "## Other seeds, asked about test once",
     ]
     if finals:
         head = [
-            "| seed | eval | test | minutes on one core | seconds an epoch, median |",
-            "|---|---|---|---|---|",
+            "| seed | eval | test | minutes | seconds an epoch, median | on |",
+            "|---|---|---|---|---|---|",
         ]
-        busy = _on_time([*tried, *finals])
+        busy = _on_time(finals)
         parts += ["\n".join([*head, *seeds]), busy, _summary(finals)]
     else:
         parts.append("They were not trained yet.")
@@ -147,11 +146,9 @@ def _minutes(found: Result) -> float:
 
 def _on_time(found: list[Result]) -> str:
     slowest = max(epoch["seconds"] for r in found for epoch in r["history"])
-    usual, epochs = min(map(_usual_seconds, found)), found[0]["epochs"]
     return (
-        f"Other work shared the cores, and an epoch took up to {slowest:.0f} s. Where there was "
-        f"least of it, the median is {usual:.0f} s: {usual * epochs / 60:.0f} minutes of training "
-        "a seed, on one core."
+        "The minutes are those of the training and of `eval` after each epoch. Other work shared "
+        f"some of the cores meanwhile, so that an epoch took up to {slowest:.0f} s."
     )
 
 

@@ -19,11 +19,6 @@ BILLION = 1_000_000_000
 WORKERS = 100
 MOST_SHARDS = 10_000  # of a split, as in components/example_gen.py
 CORE_HOUR, GB_MONTH = 0.05, 0.02  # dollars; assumed, the order of what clouds ask for
-# To be taken out when the Evaluator is measured again.
-BEFORE = (
-    "Measured before the Evaluator was told to ask about 256 digits at once at most, which is to "
-    "keep its memory flat; its figures below are older than that."
-)
 FLINK_WORKERS = 2  # Python workers of the cluster that was measured
 
 
@@ -38,15 +33,12 @@ def document(found: Sequence[Result], machine: str) -> str:
     by_engine = {
         name: [result for result in ordered if result["engine"] == name] for name in ENGINES
     }
-    load = max((result["load"] for result in found), default=0.0)
     parts = [
         "# More digits",
-        f"Made by `python benchmarks/scale.py` on {machine}, a machine that other work shared "
-        f"(load up to {load:.0f}): seconds are of a busy machine, memory is what it is. The sets "
-        "are MNIST's digits turned, moved and resized by `benchmarks/make_digits.py`, six sevenths "
-        "for training; `Evaluator` asks `sequential` about the last seventh. Each node ran in a "
-        "process of its own.",
-        BEFORE,
+        f"Made by `python benchmarks/scale.py` on {machine}. The sets are MNIST's digits turned, "
+        "moved and resized by `benchmarks/make_digits.py`, six sevenths for training; `Evaluator` "
+        "asks `sequential` about the last seventh. Each node ran in a process of its own. A load "
+        "over the number of cores means that other work took part of them.",
     ]
     for name, words in ENGINES.items():
         if by_engine[name]:
@@ -69,6 +61,7 @@ def _seconds(results: Sequence[Result]) -> str:
     rows = [[node, *_cells(results, node, "seconds", "{:,.1f}", 1)] for node in NODES]
     for key, words in (("digits", "digits on the disk, MB"), ("examples", "examples, MB")):
         rows.append([words, *(f"{result['bytes'][key] / MB:,.0f}" for result in results)])
+    rows.append(["the machine's load, at most", *(f"{result['load']:.1f}" for result in results)])
     return table(head, rows)
 
 
@@ -158,9 +151,8 @@ def _billion(results: Sequence[Result]) -> list[str]:
     return [
         f"Calculated, not run, from {whole[0]['images']:,} and {largest['images']:,} images on "
         f"Flink. Assumed: seconds grow as between these two, the {FLINK_WORKERS} workers there "
-        "were busy all the time with a core each (other work took part of them, so that this is "
-        f"too much rather than too little), {WORKERS} workers are {WORKERS / FLINK_WORKERS:.0f} "
-        "times as quick as two, and the storage keeps up.",
+        f"were busy all the time with a core each, {WORKERS} workers are "
+        f"{WORKERS / FLINK_WORKERS:.0f} times as quick as two, and the storage keeps up.",
         table(["node", "core hours", f"hours with {WORKERS} workers"], rows),
         "\n".join(_needs(sizes, total, max(_worker(result) for result in whole))),
     ]

@@ -104,9 +104,8 @@ def machine() -> str:
     name = next(line for line in text.splitlines() if line.startswith("model name"))
     flags = [flag for flag in ("amx_bf16", "avx512_bf16") if flag in text.split()]
     cores = len(os.sched_getaffinity(0))
-    return (
-        f"{cores} cores of {name.partition(':')[2].strip()} ({', '.join(flags) or 'no bfloat16'})"
-    )
+    counted = f"{cores} core{'s' if cores > 1 else ''}"
+    return f"{counted} of {name.partition(':')[2].strip()} ({', '.join(flags) or 'no bfloat16'})"
 
 
 def _spawn(training: Training, folder: pathlib.Path, cores: set[int]) -> None:
@@ -157,7 +156,7 @@ def _train(training: Training, file: pathlib.Path) -> None:
         f"{training.group} seed {training.seed}", settings, policy, training.batch_size,
         training.learning_rate, training.epochs, training.epochs, train, eval_, transform,
     )  # fmt: skip
-    found: Result = {**dataclasses.asdict(training), "policy": policy}
+    found: Result = {**dataclasses.asdict(training), "policy": policy, "machine": machine()}
     try:
         result = fit(job)
     except TrainingDiverged as error:
