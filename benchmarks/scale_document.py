@@ -15,6 +15,7 @@ ENGINES = {"memory": "in memory", "flink": "on Flink"}
 BEAM_NODES = ("MnistExampleGen", "StatisticsGen", "Evaluator")  # the others send no jobs
 MB = 1e6
 WORSE = 1.15  # of the exponent of seconds over images; below that a busy machine explains it
+BUSIER = 2.0  # times the least load of an engine's sizes: then other work took part of the cores
 BILLION = 1_000_000_000
 WORKERS = 100
 MOST_SHARDS = 10_000  # of a split, as in components/example_gen.py
@@ -37,8 +38,7 @@ def document(found: Sequence[Result], machine: str) -> str:
         "# More digits",
         f"Made by `python benchmarks/scale.py` on {machine}. The sets are MNIST's digits turned, "
         "moved and resized by `benchmarks/make_digits.py`, six sevenths for training; `Evaluator` "
-        "asks `sequential` about the last seventh. Each node ran in a process of its own. A load "
-        "over the number of cores means that other work took part of them.",
+        "asks `sequential` about the last seventh. Each node ran in a process of its own.",
     ]
     for name, words in ENGINES.items():
         if by_engine[name]:
@@ -101,28 +101,42 @@ def _took(result: Result, node: str) -> float:
 
 def _growth(results: Sequence[Result]) -> list[str]:
     """Returns what is to be said of how seconds and memory grow, in sentences."""
-    exponents = _exponents(results)
-    if not exponents:
+    if len(results) < 2:
         return ["One size tells nothing of growth."]
-    small, large = results[-2:]
-    times = large["images"] / small["images"]
-    worse = [f"{node} (exponent {e:.2f})" for node, e in exponents.items() if e > WORSE]
-    said = [
-        f"From {small['images']:,} to {large['images']:,} images, {times:.0f} times as many, "
-        + (f"worse than linear: {', '.join(worse)}." if worse else "no node is worse than linear.")
+    most = BUSIER * min(result["load"] for result in results)
+    quiet = [result for result in results if result["load"] <= most]
+    said = [_seconds_grow(quiet)] if len(quiet) > 1 else []
+    said += [
+        f"{result['images']:,} images were measured while other work took part of the cores (load "
+        f"{result['load']:.1f}): their seconds are not compared."
+        for result in results
+        if result not in quiet
     ]
+    return [*said, _memory_grows(*results[-2:])]
+
+
+def _seconds_grow(results: Sequence[Result]) -> str:
+    small, large = results[-2:]
+    worse = [f"{node} ({e:.2f})" for node, e in _exponents(results).items() if e > WORSE]
+    return (
+        f"From {small['images']:,} to {large['images']:,} images, "
+        f"{large['images'] / small['images']:.0f} times as many, "
+        + (f"seconds grow with an exponent of more than one in {', '.join(worse)}." if worse else
+           "no node is worse than linear.")
+    )  # fmt: skip
+
+
+def _memory_grows(small: Result, large: Result) -> str:
     rises = []
-    for node in exponents:
+    for node in (node for node in NODES if node in small["nodes"] and node in large["nodes"]):
         for key, words in (("process", node), ("worker", f"{node}'s worker")):
             before, after = (result["nodes"][node][key] for result in (small, large))
             if before and after > 1.1 * before:
                 rises.append(f"{words} ({before / MB:,.0f} to {after / MB:,.0f} MB)")
-    said.append(
-        f"Memory rises by more than a tenth in {', '.join(rises)}."
-        if rises
-        else "Memory is flat: nowhere a tenth more."
-    )
-    return said
+    sizes = f"from {small['images']:,} to {large['images']:,} images"
+    if not rises:
+        return f"Memory is flat {sizes}: nowhere a tenth more."
+    return f"Memory rises by more than a tenth {sizes} in {', '.join(rises)}."
 
 
 def _rate(results: Sequence[Result], node: str) -> float:
