@@ -1,5 +1,6 @@
-"""The smoke profile on this machine and through the compiled pipeline, task by task: the same."""
+"""The smoke profile, killed and run again, and through the compiled pipeline: the same."""
 
+import dataclasses
 import json
 import math
 import os
@@ -14,21 +15,47 @@ import pytest
 
 from components import versions
 from components.training.dataset import read_split
-from tests.graph.runs import PROGRAM, comparison, program, smoke, states
+from tests.graph.runs import PROGRAM, SMOKE, comparison, program, smoke, states
 
 pytestmark = pytest.mark.slow
 
+DATA_NODES = ("CommittedSchema", "MnistExampleGen", "StatisticsGen", "StrictExampleValidator")
 TEST_IMAGES = 200
 SIGMAS = 4.0
 
 
+@dataclasses.dataclass(frozen=True)
+class Killed:
+    """A local run that was killed while it trained, one beside it, and the next."""
+
+    workdir: pathlib.Path
+    process: int
+    beside: subprocess.CompletedProcess[str]
+    pushed: list[int]
+    again: subprocess.CompletedProcess[str]
+
+
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """The workdir of a local run."""
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     workdir = tmp_path_factory.mktemp("local")
-    done = smoke(workdir)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return workdir
+    command = [*PROGRAM, *SMOKE, "--workdir", str(workdir), "--models", "sequential"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "Tuner.sequential" in line:
+                break
+        beside = smoke(workdir)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGKILL)
+    pushed = versions.versions(workdir / "serving" / "mnist")
+    return Killed(workdir, process.pid, beside, pushed, smoke(workdir))
+
+
+@pytest.fixture(scope="module")
+def local(killed: Killed) -> pathlib.Path:
+    """The workdir of a local run."""
+    assert killed.again.returncode == 0, killed.again.stdout + killed.again.stderr
+    return killed.workdir
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +105,19 @@ def through_the_file(
             run.kill()
     assert run.returncode == 0, output
     return workdir, output
+
+
+def test_a_killed_run_kept_others_out_and_the_next_reuses_what_was_done(killed: Killed) -> None:
+    assert killed.beside.returncode == 2
+    words = killed.beside.stdout.replace("\n", " ")
+    assert f"in use by another run (process {killed.process})" in words
+    assert not killed.pushed
+    assert killed.again.returncode == 0, killed.again.stdout
+    found = states(killed.again.stdout)
+    reused = {node for node, state in found.items() if state == "cached"}
+    assert reused >= {*DATA_NODES, "Transform.sequential", "Tuner.sequential"}
+    models = (killed.workdir / "artifacts").glob("Trainer.*/model/*")
+    assert [model for model in models if not any(model.iterdir())] == []
 
 
 def test_the_same_splits(local: pathlib.Path, through_the_file: tuple[pathlib.Path, str]) -> None:

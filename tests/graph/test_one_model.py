@@ -1,22 +1,19 @@
-"""One model through the graph: other data, a kill in the middle, a node that fails."""
+"""One model through the graph: a push that fails, a version that is lost, data that changes."""
 
+import dataclasses
 import gzip
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
-import time
 
 import numpy as np
 import pytest
 
 from components import data, versions
-from tests.graph.runs import PROGRAM, SMOKE, comparison, smoke, states
+from tests.graph.runs import comparison, smoke, states
 
 pytestmark = pytest.mark.slow
-
-DATA_NODES = ("CommittedSchema", "MnistExampleGen", "StatisticsGen", "StrictExampleValidator")
 
 
 def idx_folder(folder: pathlib.Path, raw: data.RawData) -> pathlib.Path:
@@ -41,89 +38,81 @@ def cut(raw: data.RawData, train: int, test: int) -> data.RawData:
     )
 
 
-@pytest.fixture
-def workdir(tmp_path: pathlib.Path) -> pathlib.Path:
-    return tmp_path / "workdir"
+@dataclasses.dataclass(frozen=True)
+class Story:
+    """A run whose push failed, since a file was in its way, and the next, when it was gone."""
+
+    workdir: pathlib.Path
+    folder: pathlib.Path
+    raw: data.RawData
+    failed: subprocess.CompletedProcess[str]
+    compared: bool
+    mended: subprocess.CompletedProcess[str]
+
+    @property
+    def serving(self) -> pathlib.Path:
+        return self.workdir / "serving" / "mnist"
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        return smoke(self.workdir, "--data", str(self.folder))
 
 
-def test_data_decides_what_runs_again_and_a_bad_model_is_not_pushed(
-    workdir: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    workdir = tmp_path_factory.mktemp("story")
     raw = cut(data.load(""), 800, 200)
-    folder = idx_folder(tmp_path / "idx", raw)
-    first = smoke(workdir, "--data", str(folder))
-    assert first.returncode == 0, first.stdout
-    pushed = comparison(workdir)["pushed_version"]
+    folder = idx_folder(tmp_path_factory.mktemp("data") / "idx", raw)
+    serving = workdir / "serving" / "mnist"
+    serving.parent.mkdir()
+    serving.write_text("in the way")
+    failed = smoke(workdir, "--data", str(folder))
+    compared = (workdir / "report" / "comparison.json").exists()
+    serving.unlink()
+    return Story(workdir, folder, raw, failed, compared, smoke(workdir, "--data", str(folder)))
 
-    for file in folder.iterdir():
+
+def test_a_failed_node_is_named(story: Story) -> None:
+    assert story.failed.returncode == 1, story.failed.stdout
+    assert states(story.failed.stdout)["VersionPusher"] == "failed"
+    assert "VersionPusher failed: " in story.failed.stdout
+    log = min((story.workdir / "logs").iterdir())
+    assert str(log) in story.failed.stdout
+    assert "FileExistsError" in log.read_text()
+    assert not story.compared
+
+
+def test_the_next_run_goes_on_from_the_node_that_failed(story: Story) -> None:
+    assert story.mended.returncode == 0, story.mended.stdout
+    done = {n for n, s in states(story.mended.stdout).items() if s == "done"}
+    assert done == {"VersionPusher", "Report"}
+
+
+def test_a_lost_version_is_pushed_again_data_decides_what_runs_and_a_bad_model_is_not_pushed(
+    story: Story,
+) -> None:
+    (first,) = versions.versions(story.serving)
+    shutil.rmtree(story.serving / str(first))
+    again = story.run()
+    assert again.returncode == 0, again.stdout
+    assert states(again.stdout)["Trainer.sequential"] == "cached"
+    pushed = comparison(story.workdir)["pushed_version"]
+    assert pushed >= first
+    assert versions.versions(story.serving) == [pushed]
+
+    for file in story.folder.iterdir():
         os.utime(file, (1, 1))
-    touched = smoke(workdir, "--data", str(folder))
+    touched = story.run()
     assert set(states(touched.stdout).values()) == {"cached"}
 
+    raw = story.raw
     shuffled = np.random.default_rng(1).permutation(raw.train_labels)
     mixed_up = data.RawData(raw.train_images, shuffled, raw.test_images, raw.test_labels)
-    shutil.rmtree(folder)
-    idx_folder(folder, mixed_up)
-    changed = smoke(workdir, "--data", str(folder))
+    shutil.rmtree(story.folder)
+    idx_folder(story.folder, mixed_up)
+    changed = story.run()
     assert changed.returncode == 3, changed.stdout
     assert states(changed.stdout)["CommittedSchema"] == "cached"
     assert states(changed.stdout)["MnistExampleGen"] == "done"
-    assert comparison(workdir)["pushed_version"] is None
-    assert "below the floor" in comparison(workdir)["reason"]
-    assert versions.versions(workdir / "serving" / "mnist") == [pushed]
-
-
-def test_a_run_killed_while_it_trains_goes_on_and_reuses_what_was_done(
-    workdir: pathlib.Path,
-) -> None:
-    command = [*PROGRAM, *SMOKE, "--workdir", str(workdir), "--models", "sequential"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "Tuner.sequential" in line:
-                break
-        busy = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGKILL)
-    assert busy.returncode == 2
-    assert f"in use by another run (process {process.pid})" in busy.stdout.replace("\n", " ")
-    assert not versions.versions(workdir / "serving" / "mnist")
-
-    again = smoke(workdir)
-    assert again.returncode == 0, again.stdout
-    found = states(again.stdout)
-    reused = {node for node, state in found.items() if state == "cached"}
-    assert reused >= {*DATA_NODES, "Transform.sequential", "Tuner.sequential"}
-    assert comparison(workdir)["pushed_version"]
-    half_written = [
-        p for p in (workdir / "artifacts").glob("Trainer.*/model/*") if not any(p.iterdir())
-    ]
-    assert half_written == []
-
-
-def test_a_failed_node_is_named_and_the_next_run_goes_on_from_it(workdir: pathlib.Path) -> None:
-    serving = workdir / "serving" / "mnist"
-    serving.parent.mkdir(parents=True)
-    serving.write_text("in the way")
-    failed = smoke(workdir)
-    assert failed.returncode == 1, failed.stdout
-    assert states(failed.stdout)["VersionPusher"] == "failed"
-    assert "VersionPusher failed: " in failed.stdout
-    (log,) = (workdir / "logs").iterdir()
-    assert str(log) in failed.stdout
-    assert "FileExistsError" in log.read_text()
-    assert not (workdir / "report" / "comparison.json").exists()
-
-    serving.unlink()
-    mended = smoke(workdir)
-    assert mended.returncode == 0, mended.stdout
-    done = {n for n, s in states(mended.stdout).items() if s == "done"}
-    assert done == {"VersionPusher", "Report"}
-    first = comparison(workdir)["pushed_version"]
-
-    shutil.rmtree(serving / str(first))
-    again = smoke(workdir)
-    assert again.returncode == 0, again.stdout
-    assert states(again.stdout)["Trainer.sequential"] == "cached"
-    assert comparison(workdir)["pushed_version"] >= first
-    assert versions.versions(serving) == [comparison(workdir)["pushed_version"]]
+    assert comparison(story.workdir)["pushed_version"] is None
+    assert "below the floor" in comparison(story.workdir)["reason"]
+    assert versions.versions(story.serving) == [pushed]

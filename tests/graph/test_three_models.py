@@ -1,9 +1,11 @@
 """Three models compared by the `smoke` profile, what the run left, and runs after it."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
-from collections.abc import Iterator
+import subprocess
+from typing import Any
 
 import numpy as np
 import pytest
@@ -188,39 +190,52 @@ def test_a_second_run_with_nothing_changed_is_all_cache(
     assert len(versions.versions(workdir / "serving" / "mnist")) == 1
 
 
-def test_the_hyperparameters_found_before_can_be_reused(
-    three_models: tuple[pathlib.Path, str],
-) -> None:
+@dataclasses.dataclass(frozen=True)
+class Reused:
+    """A run without a search, its folder pinned to an older version 1 meanwhile."""
+
+    workdir: pathlib.Path
+    done: subprocess.CompletedProcess[str]
+    before: dict[str, Any]
+    after: dict[str, Any]
+    served: int | None
+
+
+@pytest.fixture(scope="module")
+def reused(
+    three_models: tuple[pathlib.Path, str], tmp_path_factory: pytest.TempPathFactory
+) -> Reused:
     workdir, _ = three_models
-    before = {m["name"]: m for m in comparison(workdir)["models"]}["sequential"]
+    kept = tmp_path_factory.mktemp("kept")
+    for name in ("report", "serving"):
+        shutil.copytree(workdir / name, kept / name)
+    serving = workdir / "serving" / "mnist"
+    shutil.copytree(serving / str(versions.latest(serving)), serving / "1")
+    assert promote_version(serving, "1", url="http://127.0.0.1:9") == 0
+    before = comparison(workdir)
     done = smoke(workdir, "--no-tune")
-    assert done.returncode == 0, done.stdout
-    assert "Tuner.sequential" not in states(done.stdout)
-    (after,) = comparison(workdir)["models"]
+    found = Reused(workdir, done, before, comparison(workdir), model_config.served_version(serving))
+    for name in ("report", "serving"):  # other tests find what the comparison left
+        shutil.rmtree(workdir / name)
+        shutil.move(kept / name, workdir / name)
+    return found
+
+
+def test_the_hyperparameters_found_before_can_be_reused(reused: Reused) -> None:
+    assert reused.done.returncode == 0, reused.done.stdout
+    assert "Tuner.sequential" not in states(reused.done.stdout)
+    before = {m["name"]: m for m in reused.before["models"]}["sequential"]
+    (after,) = reused.after["models"]
     assert after["learning_rate"] == before["learning_rate"]
     assert after["batch_size"] == before["batch_size"]
 
 
-@pytest.fixture
-def pinned(three_models: tuple[pathlib.Path, str]) -> Iterator[pathlib.Path]:
-    """The workdir of the three models, its folder pinned to an older version 1 meanwhile."""
-    workdir, _ = three_models
-    serving = workdir / "serving" / "mnist"
-    newest = versions.latest(serving)
-    shutil.copytree(serving / str(newest), serving / "1")
-    assert promote_version(serving, "1", url="http://127.0.0.1:9") == 0
-    yield workdir
-    model_config.file_of(serving).unlink()
-    shutil.rmtree(serving / "1")
-
-
 def test_a_run_after_a_rollback_compares_with_the_pinned_version_which_serves_on(
-    pinned: pathlib.Path,
+    reused: Reused,
 ) -> None:
-    done = smoke(pinned, "--no-tune")
-    assert done.returncode == 0, done.stdout
-    assert states(done.stdout)["BaselineFinder"] == "done"
-    pushed = comparison(pinned)["pushed_version"]
-    assert f"served:  {pinned}/serving/mnist/1\n" in done.stdout
-    assert f"`mnist-tfx promote {pushed} --workdir {pinned}` serves it" in done.stdout
-    assert model_config.served_version(pinned / "serving" / "mnist") == 1
+    workdir, output = reused.workdir, reused.done.stdout
+    assert states(output)["BaselineFinder"] == "done"
+    pushed = reused.after["pushed_version"]
+    assert f"served:  {workdir}/serving/mnist/1\n" in output
+    assert f"`mnist-tfx promote {pushed} --workdir {workdir}` serves it" in output
+    assert reused.served == 1
