@@ -26,7 +26,7 @@ run: setup  ## Train, compare and publish the models
 serve: setup  ## Answer over REST with the model that was pushed, and show the page for drawing
 	@$(BIN)/mnist-tfx serve $(ARGS)
 
-# They wait much and compute little: two files at a time. ARGS="-n 0" has them in one process.
+# Two files at a time, in the order of collection. ARGS="-n 0" has them in one process.
 # Pytest leaves with 5 where nothing was selected, as one tier may be under ARGS; both together may not.
 test: setup  ## Run the quick tests, then, if they pass, the slow ones
 	@SECONDS=0; $(PYTEST) -m "not slow" $(TWO_FILES) $(ARGS); code=$$?; \

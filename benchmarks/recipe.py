@@ -79,10 +79,12 @@ def best_on_eval(found: Result) -> float:
 def document(tried: list[Result], finals: list[Result], brief: list[Result]) -> str:
     """Returns the text: arms, seeds of the best, and trainings of two epochs."""
     one = tried[0]
-    selection = [f"| {r['group']} | {_changes(r)} | {best_on_eval(r):.2%} |" for r in tried]
+    selection = [
+        f"| {r['group']} | {_changes(r)} | {best_on_eval(r):.2%} | {_where(r)} |" for r in tried
+    ]
     seeds = [
         f"| {r['seed']} | {best_on_eval(r):.2%} | {r['test_accuracy']:.2%} | {_minutes(r):.1f} "
-        f"| {_usual_seconds(r):.0f} | {r['machine']}, {r['policy']} |"
+        f"| {_usual_seconds(r):.0f} | {_where(r)} |"
         for r in finals
     ]
     parts = [
@@ -92,7 +94,7 @@ def document(tried: list[Result], finals: list[Result], brief: list[Result]) -> 
         f"with peak {one['learning_rate']:g}. The study's best was 99.23% on its validation "
         "images; it has no number for the test set. Made by `python benchmarks/recipe.py`.",
         "## Selected on eval",
-        "\n".join(["| arm | changes | eval |", "|---|---|---|", *selection]),
+        "\n".join(["| arm | changes | eval | on |", "|---|---|---|---|", *selection]),
         "## Other seeds, asked about test once",
     ]
     if finals:
@@ -138,6 +140,10 @@ def _summary(finals: list[Result]) -> str:
 
 def _changes(found: Result) -> str:
     return ", ".join(f"{name} {value}" for name, value in found["changes"].items())
+
+
+def _where(found: Result) -> str:
+    return f"{found['machine']}, {found['policy']}"
 
 
 def _minutes(found: Result) -> float:

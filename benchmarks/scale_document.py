@@ -15,7 +15,7 @@ ENGINES = {"memory": "in memory", "flink": "on Flink"}
 BEAM_NODES = ("MnistExampleGen", "StatisticsGen", "Evaluator")  # the others send no jobs
 MB = 1e6
 WORSE = 1.15  # of the exponent of seconds over images; below that a busy machine explains it
-BUSIER = 2.0  # times the least load of an engine's sizes: then other work took part of the cores
+BUSIER = 2.0  # times the least load of an engine's sizes, from which seconds are not compared
 BILLION = 1_000_000_000
 WORKERS = 100
 MOST_SHARDS = 10_000  # of a split, as in components/example_gen.py
@@ -38,7 +38,8 @@ def document(found: Sequence[Result], machine: str) -> str:
         "# More digits",
         f"Made by `python benchmarks/scale.py` on {machine}. The sets are MNIST's digits turned, "
         "moved and resized by `benchmarks/make_digits.py`, six sevenths for training; `Evaluator` "
-        "asks `sequential` about the last seventh. Each node ran in a process of its own.",
+        "asks `sequential` about the last seventh. Each node ran in a process of its own. "
+        "A dash: not measured.",
     ]
     for name, words in ENGINES.items():
         if by_engine[name]:
@@ -82,17 +83,10 @@ def _worker(result: Result) -> int:
     return max((node["worker"] for node in result["nodes"].values()), default=0)
 
 
-def _exponents(results: Sequence[Result]) -> dict[str, float]:
-    """Returns for each node how seconds grow between the two largest sizes: 1 is linear."""
-    if len(results) < 2:
-        return {}
-    small, large = results[-2:]
+def _exponent(small: Result, large: Result, node: str) -> float:
+    """Returns how a node's seconds grow between two sizes: 1 is linear."""
     ratio = math.log(large["images"] / small["images"])
-    return {
-        node: math.log(_took(large, node) / _took(small, node)) / ratio
-        for node in NODES
-        if node in small["nodes"] and node in large["nodes"]
-    }
+    return math.log(_took(large, node) / _took(small, node)) / ratio
 
 
 def _took(result: Result, node: str) -> float:
@@ -107,36 +101,42 @@ def _growth(results: Sequence[Result]) -> list[str]:
     quiet = [result for result in results if result["load"] <= most]
     said = [_seconds_grow(quiet)] if len(quiet) > 1 else []
     said += [
-        f"{result['images']:,} images were measured while other work took part of the cores (load "
-        f"{result['load']:.1f}): their seconds are not compared."
+        f"Seconds of {result['images']:,} images are not compared: the load, {result['load']:.1f}, "
+        "was more than twice the least."
         for result in results
         if result not in quiet
     ]
-    return [*said, _memory_grows(*results[-2:])]
+    return [*said, _memory_grows(results)]
 
 
 def _seconds_grow(results: Sequence[Result]) -> str:
     small, large = results[-2:]
-    worse = [f"{node} ({e:.2f})" for node, e in _exponents(results).items() if e > WORSE]
+    both = [node for node in NODES if node in small["nodes"] and node in large["nodes"]]
+    exponents = {node: _exponent(small, large, node) for node in both}
+    worse = [f"{node} (exponent {e:.2f})" for node, e in exponents.items() if e > WORSE]
+    times = large["images"] / small["images"]
     return (
-        f"From {small['images']:,} to {large['images']:,} images, "
-        f"{large['images'] / small['images']:.0f} times as many, "
-        + (f"seconds grow with an exponent of more than one in {', '.join(worse)}." if worse else
-           "no node is worse than linear.")
-    )  # fmt: skip
+        f"From {small['images']:,} to {large['images']:,} images, {times:.0f} times as many, "
+        + (f"worse than linear: {', '.join(worse)}." if worse else "no node is worse than linear.")
+    )
 
 
-def _memory_grows(small: Result, large: Result) -> str:
+def _memory_grows(results: Sequence[Result]) -> str:
+    """Compares each node's two largest sizes of those that it was measured with."""
     rises = []
-    for node in (node for node in NODES if node in small["nodes"] and node in large["nodes"]):
+    for node in NODES:
+        measured = [result for result in results if node in result["nodes"]][-2:]
+        if len(measured) < 2:
+            continue
+        sizes = " to ".join(f"{result['images']:,}" for result in measured)
         for key, words in (("process", node), ("worker", f"{node}'s worker")):
-            before, after = (result["nodes"][node][key] for result in (small, large))
+            before, after = (result["nodes"][node][key] for result in measured)
             if before and after > 1.1 * before:
-                rises.append(f"{words} ({before / MB:,.0f} to {after / MB:,.0f} MB)")
-    sizes = f"from {small['images']:,} to {large['images']:,} images"
+                rise = f"{before / MB:,.0f} to {after / MB:,.0f} MB"
+                rises.append(f"{words} ({rise} from {sizes} images)")
     if not rises:
-        return f"Memory is flat {sizes}: nowhere a tenth more."
-    return f"Memory rises by more than a tenth {sizes} in {', '.join(rises)}."
+        return "Memory is flat: nowhere a tenth more at the next size."
+    return f"Memory rises by more than a tenth in {', '.join(rises)}, and is flat elsewhere."
 
 
 def _rate(results: Sequence[Result], node: str) -> float:

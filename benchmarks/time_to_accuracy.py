@@ -5,8 +5,8 @@ loading, building and the test itself are not counted. Usage:
 
     python benchmarks/time_to_accuracy.py [--seeds 5] [--on test]
 
-The recipe was chosen with `--on eval`, and with the options that change it, for seeds of its own
-(`--first-seed 100`).
+The recipe is Adam under a one-cycle rate on all 48,000 images of `train`, in the precision that is
+fastest here; options change it. Compare recipes with `--on eval` and other seeds (`--first-seed`).
 """
 
 import argparse
@@ -46,8 +46,8 @@ def main() -> None:
         whole = sum(epoch["seconds"] for epoch in history)
         seconds.append(_reached(history))
         shown = f"{seconds[-1]:.1f}" if seconds[-1] else "not reached"
-        best = history[-1]["val_accuracy"]
-        print(f"| {seed} | {policy} | {best:.4f} | {shown} | {whole:.1f} |", flush=True)
+        last = history[-1]["val_accuracy"]
+        print(f"| {seed} | {policy} | {last:.4f} | {shown} | {whole:.1f} |", flush=True)
     reached = [value for value in seconds if value]
     if len(reached) == len(seconds):
         print(f"median {statistics.median(reached):.1f} s")

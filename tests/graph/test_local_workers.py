@@ -38,6 +38,7 @@ def test_beam_dag_runner_runs_the_graph_and_every_data_node_in_two_processes(
         np.testing.assert_array_equal(found.labels, labels)
     compared = comparison(tmp_path)
     assert (compared["winner"], compared["blessed"]) == ("sequential", True)
+    assert compared["pushed_version"]
 
 
 def kill_all_workers() -> None:
