@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
 READY_SECONDS = 60
 STOP_SECONDS = 20
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -248,6 +250,21 @@ def s3_server() -> Iterator[str]:
         yield url
     server.shutdown()
     thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Playwright's browser without a window; where none is installed, tests are skipped."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser is installed: expected one of {', '.join(BROWSERS)}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # As root, which containers often are, Chromium runs without its sandbox or not at all.
+        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield running
+        running.close()
 
 
 def diagnosis_in_report(name: str) -> dict[str, Any]:

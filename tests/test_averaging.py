@@ -12,8 +12,8 @@ from components.models.averaging import Averages, momentum
 from components.models.compiling import HParams, compile_classifier
 from components.settings import ModelSettings
 from components.training import scoring
-from components.training.dataset import Digits
 from components.training.fit import FitJob, FitResult, fit
+from tests.bright_rows import bright_rows
 
 pytestmark = pytest.mark.slow
 
@@ -32,14 +32,6 @@ def network(input_shape: tuple[int, ...]) -> keras.Sequential:
 
 def build(hparams: HParams, input_shape: tuple[int, ...]) -> keras.Model:
     return compile_classifier(network(input_shape), hparams)
-
-
-def bright_rows(count: int) -> Digits:
-    """Digits of noise, each with a bright row for its label."""
-    labels = np.arange(count) % 10
-    images = np.random.default_rng(0).integers(0, 60, (count, 28, 28)).astype(np.uint8)
-    images[np.arange(count), 2 * labels + 4] += 150
-    return Digits(images, labels.astype(np.int64))
 
 
 def train(averaging: float, precision: str = "float32", **changes: Any) -> FitResult:

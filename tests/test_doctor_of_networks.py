@@ -4,7 +4,6 @@ import dataclasses
 import json
 import logging
 import pathlib
-import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -34,6 +33,8 @@ from components.training.fit import FitJob, FitResult, fit
 from components.training.keeper import TrainingDiverged
 from components.training.record import Record
 from components.tuning.hypermodel import BatchAndRate
+from tests.bright_rows import bright_rows
+from tests.script import run_script
 
 pytestmark = pytest.mark.slow
 
@@ -41,14 +42,6 @@ Build = Callable[..., keras.Model]
 OFTEN = dataclasses.replace(THRESHOLDS, most_share=0.2, first_look=0.02)
 ALWAYS = dataclasses.replace(THRESHOLDS, most_share=1e9)
 TINY = (8, 8, 1)
-
-
-def bright_rows(count: int) -> Digits:
-    """Digits of noise, each with a bright row for its label."""
-    labels = np.arange(count) % 10
-    images = np.random.default_rng(0).integers(0, 60, (count, 28, 28)).astype(np.uint8)
-    images[np.arange(count), 2 * labels + 4] += 150
-    return Digits(images, labels.astype(np.int64))
 
 
 def dense(
@@ -469,7 +462,7 @@ def test_a_sick_trial_fails_with_the_words(build: Build, rate: float, words: str
 
 
 def test_two_devices_are_looked_at_too() -> None:
-    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, timeout=120)
+    done = run_script(__name__)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["replicas"] == 2

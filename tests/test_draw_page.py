@@ -5,7 +5,6 @@ import contextlib
 import io
 import itertools
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from components import data
 from serving.client.digit import to_digit
 
 pytestmark = pytest.mark.slow
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 ROUND = np.linspace(0, 2 * np.pi, 24)
 # Where strokes go, in parts of the drawing area.
@@ -87,18 +85,6 @@ def trained(save_digits: Callable[..., None], tmp_path_factory: pytest.TempPathF
 def url(running_server: Any, trained: Path) -> Iterator[str]:
     with running_server("--model-name", "mnist", "--model-base-path", trained) as server:
         yield server.url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"no browser is installed: expected one of {', '.join(BROWSERS)}")
-    with sync_playwright() as playwright:
-        # As root, which containers often are, Chromium runs without its sandbox or not at all.
-        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture

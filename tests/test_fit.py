@@ -7,7 +7,6 @@ import pathlib
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -23,44 +22,19 @@ from components.features import to_pixels
 from components.models.compiling import HParams, compile_classifier
 from components.settings import ModelSettings
 from components.training import scoring
-from components.training.dataset import Digits
 from components.training.fit import FitJob, FitResult, fit, steps_at_once
 from components.training.keeper import TrainingDiverged
 from components.training.progress import TrainingProgress
 from components.training.user_log import LOGGER
+from tests.bright_rows import MODULE, STEPS_PER_EXECUTION, bright_rows, network
+from tests.script import run_script
 
 pytestmark = pytest.mark.slow
 
-STEPS_PER_EXECUTION = 2
 BATCH = 16
 STEPS = 8
 EPOCHS = 5
 KILLED_IN_EPOCH = 4
-
-
-def network(input_shape: tuple[int, ...]) -> keras.Sequential:
-    """The network of these tests; its dropout must go on from a kill as well."""
-    return keras.Sequential(
-        [
-            keras.layers.Input(input_shape),
-            keras.layers.Flatten(),
-            keras.layers.Dense(16, activation="relu"),
-            keras.layers.Dropout(0.2),
-            keras.layers.Dense(10, activation="softmax", dtype="float32"),
-        ]
-    )
-
-
-def build(hparams: HParams, input_shape: tuple[int, ...]) -> keras.Model:
-    return compile_classifier(network(input_shape), hparams)
-
-
-def bright_rows(count: int) -> Digits:
-    """Digits of noise, each with a bright row for its label."""
-    labels = np.arange(count) % 10
-    images = np.random.default_rng(0).integers(0, 60, (count, 28, 28)).astype(np.uint8)
-    images[np.arange(count), 2 * labels + 4] += 150
-    return Digits(images, labels.astype(np.int64))
 
 
 def transform(image: tf.Tensor) -> tf.Tensor:
@@ -69,7 +43,7 @@ def transform(image: tf.Tensor) -> tf.Tensor:
 
 def job(state_dir: pathlib.Path | None = None, **changes: Any) -> FitJob:
     """A training of five epochs of eight steps, on a rate that depends on the step."""
-    model = ModelSettings("rows", __name__, (28, 28, 1), "float32", "one_cycle", seed=5)
+    model = ModelSettings("rows", MODULE, (28, 28, 1), "float32", "one_cycle", seed=5)
     whole = FitJob(
         what="rows",
         model=dataclasses.replace(
@@ -131,8 +105,7 @@ def whole() -> FitResult:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The checkpoints of a training that was killed in its fourth epoch."""
     state_dir = tmp_path_factory.mktemp("killed")
-    command = [sys.executable, __file__, str(state_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = run_script(__name__, state_dir)
     assert done.returncode == -signal.SIGKILL, done.stderr
     return state_dir
 

@@ -12,7 +12,6 @@ import os
 import pathlib
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +19,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -28,7 +26,6 @@ from tensorboard.backend.event_processing import event_accumulator
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.features import IMAGE, LABEL, to_pixels
-from components.models.compiling import HParams, compile_classifier
 from components.settings import ModelSettings, TrainSettings, to_config
 from components.training import devices, progress, saver
 from components.training.checkpoint import Checkpoints
@@ -39,39 +36,15 @@ from components.training.record import Part
 from components.training.run import TRAINING_FILE, run_fn
 from components.training.stopping import Stop, TrainingStopped, stoppable
 from components.training.user_log import LOGGER
+from tests.bright_rows import MODULE, STEPS_PER_EXECUTION, bright_rows
+from tests.script import run_script
 
 pytestmark = pytest.mark.slow
 
-STEPS_PER_EXECUTION = 2
 BATCH = 16
 STEPS = 8
 EPOCHS = 3
 AT = 12  # the step after which the script gets its signal: the middle of the second epoch
-
-
-def network(input_shape: tuple[int, ...]) -> keras.Sequential:
-    """The network of these tests; its dropout must go on as well."""
-    return keras.Sequential(
-        [
-            keras.layers.Input(input_shape),
-            keras.layers.Flatten(),
-            keras.layers.Dense(16, activation="relu"),
-            keras.layers.Dropout(0.2),
-            keras.layers.Dense(10, activation="softmax", dtype="float32"),
-        ]
-    )
-
-
-def build(hparams: HParams, input_shape: tuple[int, ...]) -> keras.Model:
-    return compile_classifier(network(input_shape), hparams)
-
-
-def bright_rows(count: int) -> Digits:
-    """Digits of noise, each with a bright row for its label."""
-    labels = np.arange(count) % 10
-    images = np.random.default_rng(0).integers(0, 60, (count, 28, 28)).astype(np.uint8)
-    images[np.arange(count), 2 * labels + 4] += 150
-    return Digits(images, labels.astype(np.int64))
 
 
 def job(state_dir: pathlib.Path | None = None, **changes: Any) -> FitJob:
@@ -79,7 +52,14 @@ def job(state_dir: pathlib.Path | None = None, **changes: Any) -> FitJob:
     values = {
         "what": "rows",
         "model": ModelSettings(
-            "rows", __name__, (28, 28, 1), "float32", "one_cycle", 5, "affine", averaging=0.3
+            "rows",
+            "tests.bright_rows",
+            (28, 28, 1),
+            "float32",
+            "one_cycle",
+            5,
+            "affine",
+            averaging=0.3,
         ),
         "precision": "float32",
         "batch_size": BATCH,
@@ -168,16 +148,11 @@ def whole() -> FitResult:
     return fit(job())
 
 
-def in_a_process(what: str, folder: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, __file__, what, str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
 @pytest.fixture(scope="module")
 def terminated(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, str]:
     """The checkpoints of a training that got SIGTERM, and what it wrote to standard error."""
     folder = tmp_path_factory.mktemp("terminated")
-    done = in_a_process("SIGTERM", folder)
+    done = run_script(__name__, "SIGTERM", folder)
     assert done.returncode == 1, done.stderr
     return folder, done.stderr
 
@@ -186,7 +161,7 @@ def terminated(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, 
 def killed(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The checkpoints of a training that saved after every execution and was then killed."""
     folder = tmp_path_factory.mktemp("killed")
-    done = in_a_process("SIGKILL", folder)
+    done = run_script(__name__, "SIGKILL", folder)
     assert done.returncode == -signal.SIGKILL, done.stderr
     return folder
 
@@ -527,7 +502,7 @@ def test_the_trainer_stops_at_sigterm_and_its_next_call_goes_on(
     transform_output: Any, tmp_path: pathlib.Path, reports: Steps, unheard: list[int]
 ) -> None:
     settings = TrainSettings(
-        model=ModelSettings("rows", __name__, (32, 32, 3), "float32", "one_cycle", seed=5),
+        model=ModelSettings("rows", MODULE, (32, 32, 3), "float32", "one_cycle", seed=5),
         images=0,
         eval_images=0,
         epochs=2,
@@ -565,7 +540,7 @@ def test_the_trainer_stops_at_sigterm_and_its_next_call_goes_on(
 
 
 def test_two_devices_go_on_within_an_epoch(tmp_path: pathlib.Path) -> None:
-    done = in_a_process("mirrored", tmp_path)
+    done = run_script(__name__, "mirrored", tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["replicas"] == 2

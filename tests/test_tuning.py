@@ -8,13 +8,11 @@ import pathlib
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
@@ -33,6 +31,8 @@ from components.tuning.component import Executor, SearchFailed, trials_of
 from components.tuning.hypermodel import BatchAndRate
 from components.tuning.results import read_trials
 from components.tuning.run import searcher, tuner_fn
+from tests.bright_rows import bright_rows
+from tests.script import run_script
 
 pytestmark = pytest.mark.slow
 
@@ -54,14 +54,6 @@ def build(hparams: HParams, input_shape: tuple[int, ...]) -> keras.Model:
         ]
     )
     return compile_classifier(network, hparams)
-
-
-def bright_rows(count: int) -> Digits:
-    """Digits of noise, each with a bright row for its label."""
-    labels = np.arange(count) % 10
-    images = np.random.default_rng(0).integers(0, 60, (count, 28, 28)).astype(np.uint8)
-    images[np.arange(count), 2 * labels + 4] += 150
-    return Digits(images, labels.astype(np.int64))
 
 
 def settings(state_dir: pathlib.Path, **changes: Any) -> TuneSettings:
@@ -134,17 +126,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return search(tmp_path_factory.mktemp("whole"))
 
 
-def search_in_a_process(name: str, state_dir: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    """Searches until a signal comes in the second trial."""
-    command = [sys.executable, __file__, name, str(state_dir)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, pathlib.Path]:
     """The folder of a search that was killed in its second trial, and a copy of what was in it."""
     state_dir = tmp_path_factory.mktemp("killed") / "state"
-    done = search_in_a_process("SIGKILL", state_dir)
+    done = run_script(__name__, "SIGKILL", state_dir)
     assert done.returncode == -signal.SIGKILL, done.stderr
     return state_dir, shutil.copytree(state_dir, state_dir.with_name("copy"))
 
@@ -279,7 +265,7 @@ def test_a_killed_search_keeps_the_completed_trials_and_repeats_none(
 def test_a_search_stops_at_sigterm_and_repeats_only_the_trial_that_it_cut_off(
     tmp_path: pathlib.Path, whole: list[dict[str, Any]], started: Callable[[], int]
 ) -> None:
-    done = search_in_a_process("SIGTERM", tmp_path)
+    done = run_script(__name__, "SIGTERM", tmp_path)
     assert done.returncode == 1
     assert re.search(
         rf"Error: rows trial {KILLED_IN_TRIAL} \(.*\) was stopped by SIGTERM in epoch 1 after "
