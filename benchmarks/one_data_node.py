@@ -54,20 +54,19 @@ def _pipeline(last: str, given: Given) -> Any:
 
 
 def _components(last: str, given: Given) -> list[Any]:
-    from tfx.components import StatisticsGen, Transform
+    from tfx.components import Transform
     from tfx.proto import transform_pb2
 
     from components import data, schema_gen
     from components.example_gen import MnistExampleGen
     from components.example_validator import StrictExampleValidator
+    from components.statistics_gen import StatisticsGen
 
     example_gen = MnistExampleGen(given.data, "", dict.fromkeys(data.SPLITS, 0), "")
     schema = schema_gen.CommittedSchema(schema_gen.SCHEMA_FILE.read_text())
     examples, schema_out = example_gen.outputs["examples"], schema.outputs["schema"]
-    statistics = StatisticsGen(examples=examples, schema=schema_out)
-    validator = StrictExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema_out
-    )
+    statistics = StatisticsGen(examples, schema_out, "")
+    validator = StrictExampleValidator(statistics.outputs["statistics"], schema_out, "")
     transform = Transform(
         examples=examples,
         schema=schema_out,

@@ -16,6 +16,7 @@ from tfx_bsl.coders import batch_util
 from components import baseline, data
 from components.channels import Artifacts
 from components.features import LABEL
+from components.spread_reading import spread_reading
 
 ACCURACY = "sparse_categorical_accuracy"
 LOSS = "sparse_categorical_crossentropy"
@@ -72,7 +73,7 @@ def chance_margin(images: int) -> float:
 
 
 class Executor(executor.Executor):
-    """Runs TFX's executor, without the baseline where that is empty, in batches of a known size."""
+    """Runs TFX's executor, without a baseline that is empty, in batches of a known size."""
 
     def Do(
         self,
@@ -84,7 +85,8 @@ class Executor(executor.Executor):
         key = standard_component_specs.BASELINE_MODEL_KEY
         if baseline.is_empty(artifact_utils.get_single_instance(input_dict[key])):
             input_dict = {k: v for k, v in input_dict.items() if k != key}
-        with mock.patch.object(batch_util, "_BATCH_SIZE_CAP", LARGEST_BATCH):  # has no option
+        bounded = mock.patch.object(batch_util, "_BATCH_SIZE_CAP", LARGEST_BATCH)  # has no option
+        with bounded, spread_reading():
             super().Do(input_dict, output_dict, exec_properties)
 
 

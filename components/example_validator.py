@@ -3,9 +3,11 @@
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx.components.example_validator import component, executor
-from tfx.dsl.components.base import executor_spec
-from tfx.types import artifact_utils
+from tfx import types
+from tfx.components.example_validator import executor
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ExecutionParameter
 
 from components.channels import Artifacts
 
@@ -57,7 +59,29 @@ def in_words(anomalies: anomalies_pb2.Anomalies) -> list[str]:
     return words
 
 
-class StrictExampleValidator(component.ExampleValidator):
+class StrictExampleValidatorSpec(standard_component_specs.ExampleValidatorSpec):
+    """TFX's, and the code's digest."""
+
+    PARAMETERS = {
+        **standard_component_specs.ExampleValidatorSpec.PARAMETERS,
+        "code": ExecutionParameter(type=str),
+    }
+
+
+class StrictExampleValidator(base_component.BaseComponent):
     """Outputs `anomalies` where there are none to speak of; else it fails."""
 
+    SPEC_CLASS = StrictExampleValidatorSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(self, statistics: types.BaseChannel, schema: types.BaseChannel, code: str) -> None:
+        """Takes the statistics of every split, and what they are to fit."""
+        super().__init__(
+            StrictExampleValidatorSpec(
+                statistics=statistics,
+                schema=schema,
+                exclude_splits="[]",
+                anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
+                code=code,
+            )
+        )

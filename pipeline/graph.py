@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from tfx.components import StatisticsGen, Trainer, Transform
+from tfx.components import Trainer, Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata, pipeline
 from tfx.proto import trainer_pb2, transform_pb2
@@ -21,6 +21,7 @@ from components.schema_gen import CommittedSchema
 from components.selector import ModelSelector
 from components.serving_validator.component import ServingValidator
 from components.settings import TrainSettings, TuneSettings, to_config
+from components.statistics_gen import StatisticsGen
 from components.tuning.component import RecordingTuner, tune_args
 from pipeline.report_node import report_node
 from pipeline.workdir import PIPELINE_NAME, Workdir
@@ -89,8 +90,10 @@ def _data_nodes(settings: GraphSettings) -> tuple[BaseChannel, BaseChannel, list
     )
     schema_gen = CommittedSchema(settings.schema_text)
     examples, schema = example_gen.outputs["examples"], schema_gen.outputs["schema"]
-    statistics = StatisticsGen(examples=examples, schema=schema)
-    validator = StrictExampleValidator(statistics=statistics.outputs["statistics"], schema=schema)
+    statistics = StatisticsGen(examples, schema, code_digest("components.statistics_gen"))
+    validator = StrictExampleValidator(
+        statistics.outputs["statistics"], schema, code_digest("components.example_validator")
+    )
     return examples, schema, [example_gen, schema_gen, statistics, validator]
 
 
