@@ -486,19 +486,23 @@ def test_a_bad_model_is_not_blessed_and_it_is_said_why(second_evaluation: tuple[
     ]
 
 
-def test_a_model_is_asked_about_a_bounded_number_of_digits_at_once(
+def test_a_model_is_asked_about_a_fixed_number_of_digits_at_once(
     right: Any, examples: Any, schema: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """TFX-BSL tunes the number by time: only large sets would show what bounds it."""
-    bounds = []
+    """TFX-BSL tunes the number by time: only large sets would show what it comes to."""
+    sizes = []
+    batch = batch_util.beam.BatchElements
 
-    def do(*_: object) -> None:
-        bounds.append(batch_util.GetBatchElementsKwargs(None)["max_batch_size"])
+    def batch_elements(**kwargs: Any) -> Any:
+        sizes.append(kwargs)
+        return batch(**kwargs)
 
-    monkeypatch.setattr(evaluator.executor.Executor, "Do", do)
+    monkeypatch.setattr(batch_util.beam, "BatchElements", batch_elements)
     nothing = artifact(standard_artifacts.Model, tmp_path / "nothing")
-    evaluate(tmp_path, right, nothing, examples, schema)
-    assert bounds == [evaluator.LARGEST_BATCH]
+    evaluation, _ = evaluate(tmp_path, right, nothing, examples, schema)
+    assert {"min_batch_size": evaluator.BATCH, "max_batch_size": evaluator.BATCH} in sizes
+    assert all("target_batch_overhead" not in kwargs for kwargs in sizes)
+    assert read_evaluation(evaluation.uri).images == TEST
 
 
 def test_the_margin_is_what_chance_explains_at_99_percent() -> None:
