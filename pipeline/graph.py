@@ -196,13 +196,8 @@ def _choosing_nodes(
     """Returns the Evaluators, the node that serves the candidates, the selector, the Pusher."""
     serving = str(settings.workdir.serving)
     models = {name: made["Trainer"].outputs["model"] for name, made in per_model.items()}
-    finder = BaselineFinder(
-        models,
-        serving,
-        settings.served_state,
-        settings.pinned,
-        code_digest("components.baseline"),
-    )
+    state, pinned = settings.served_state, settings.pinned
+    finder = BaselineFinder(models, serving, state, pinned, code_digest("components.baseline"))
     evaluators = _evaluators(settings, models, finder.outputs["model"], examples, schema)
     validator = ServingValidator(
         examples,
