@@ -1,7 +1,7 @@
 """A training stops at SIGTERM and goes on within an epoch; run as a script, it is the one stopped.
 
-The script trains in a process of its own: `test_stopping.py SIGTERM|SIGKILL FOLDER` is sent that
-signal in its second epoch, `test_stopping.py mirrored FOLDER` compares trainings on two devices.
+The script trains in a process of its own: `python -m tests.test_stopping SIGTERM|SIGKILL FOLDER` is
+sent that signal in its second epoch, with `mirrored FOLDER` it compares trainings on two devices.
 """
 
 import contextlib
@@ -52,14 +52,7 @@ def job(state_dir: pathlib.Path | None = None, **changes: Any) -> FitJob:
     values = {
         "what": "rows",
         "model": ModelSettings(
-            "rows",
-            "tests.bright_rows",
-            (28, 28, 1),
-            "float32",
-            "one_cycle",
-            5,
-            "affine",
-            averaging=0.3,
+            "rows", MODULE, (28, 28, 1), "float32", "one_cycle", 5, "affine", averaging=0.3
         ),
         "precision": "float32",
         "batch_size": BATCH,
