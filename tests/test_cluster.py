@@ -21,12 +21,15 @@ import pytest
 import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components.features import IMAGE, LABEL
 from components.settings import ModelSettings, TrainSettings, to_config
 from components.training import dataset
+from components.training.cluster import parcel
+from components.training.cluster.channel import Channel
 from components.training.cluster.chief import TrainingBroken
 from components.training.run import TRAINING_FILE, run_fn
 from components.training.user_log import LOGGER
+from tests.bright_rows import bright_rows
+from tests.digit_files import write_digits
 
 pytestmark = pytest.mark.slow
 
@@ -34,21 +37,6 @@ IMAGES, BATCH, EPOCHS = 64, 16, 8
 LOSSES = ("loss", "accuracy", "val_loss", "val_accuracy")
 DONE = "the training is done"  # in the words of a worker
 WAIT = 60
-
-
-def write_split(folder: pathlib.Path, count: int) -> str:
-    """Writes digits of noise, each with a bright row for its label, and returns their pattern."""
-    folder.mkdir(parents=True)
-    noise = np.random.default_rng(0)
-    with tf.io.TFRecordWriter(str(folder / "data.gz"), "GZIP") as writer:
-        for place in range(count):
-            image = noise.integers(0, 60, (28, 28))
-            image[2 * (place % 10) + 4] += 150
-            example = tf.train.Example()
-            example.features.feature[IMAGE].int64_list.value.extend(image.ravel().tolist())
-            example.features.feature[LABEL].int64_list.value.append(place % 10)
-            writer.write(example.SerializeToString())
-    return f"{folder}/*"
 
 
 def asked(transform_output: Any, folder: pathlib.Path, devices: str) -> FnArgs:
@@ -69,7 +57,7 @@ def asked(transform_output: Any, folder: pathlib.Path, devices: str) -> FnArgs:
     )
     for split, count in (("train", IMAGES), ("eval", 20)):
         if not (folder / split).exists():
-            write_split(folder / split, count)
+            write_digits(folder / split, bright_rows(count))
     return FnArgs(
         train_files=[f"{folder}/train/*"],
         eval_files=[f"{folder}/eval/*"],
@@ -194,6 +182,14 @@ def test_two_processes_learn_what_one_device_learns(alone: FnArgs, together: Fou
     assert found["loss"][-1] < 0.9 * found["loss"][0]
     for name in LOSSES:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4)
+
+
+def test_machines_of_other_code_learn_of_it_before_anything_is_sent() -> None:
+    """Each is alone here, so that a worker hears nothing, which is no code of its own."""
+    alone, module = tf.distribute.get_strategy(), "components.models.sequential"
+    parcel.check_code(Channel(alone, is_chief=True), module)
+    with pytest.raises(ValueError, match="expected the same code on all machines; a worker's is"):
+        parcel.check_code(Channel(alone, is_chief=False), module)
 
 
 def test_a_process_that_were_not_heard_would_be_seen_in_the_losses(

@@ -5,7 +5,8 @@ TensorFlow waits ten seconds for memory before it gives up.
 """
 
 import pathlib
-from unittest import mock
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,10 +18,13 @@ from components.models.compiling import HParams, compile_classifier
 from components.settings import ModelSettings, TuneSettings
 from components.training.dataset import Digits
 from components.training.fit import FitJob, OutOfMemory, fit
+from components.tuning import probe
 from components.tuning.component import trials_of
 from components.tuning.hypermodel import BatchAndRate
-from components.tuning.memory import fitting, one_step_of
-from components.tuning.run import searcher, tuner_fn
+from components.tuning.memory import fitting
+from components.tuning.results import read_trials
+from components.tuning.run import searcher
+from tests.tuner_node import run_node, told, write_examples
 
 pytestmark = pytest.mark.slow
 
@@ -76,10 +80,6 @@ def job(batch_size: int) -> FitJob:
     )
 
 
-def test_what_fits_is_found_by_one_step_of_each() -> None:
-    assert fitting((4, 16, 8), one_step_of(job(0))) == (4, 8)
-
-
 def test_a_full_disk_is_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise tf.errors.ResourceExhaustedError(None, None, "/state/x; No space left on device")
@@ -116,23 +116,41 @@ def test_a_trial_without_memory_fails_alone(tmp_path: pathlib.Path) -> None:
     assert WORDS in bad["message"]
 
 
-@pytest.mark.parametrize(("gpus", "expected"), [([], (8, 16)), (["a GPU"], (8,))])
-def test_a_search_on_a_gpu_leaves_out_what_does_not_fit(
-    tmp_path: pathlib.Path, gpus: list[str], expected: tuple[int, ...]
-) -> None:
-    def only_eight(size: int) -> None:
-        if size > MOST:
-            raise OutOfMemory("no memory")
+@pytest.mark.parametrize(
+    "words", ["CUDA_ERROR_OUT_OF_MEMORY: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"]
+)
+def test_cuda_without_memory_says_it_otherwise(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    def fails(message: str) -> Callable[..., None]:
+        def fail(*_: object) -> None:
+            raise tf.errors.InternalError(None, None, message)
 
+        return fail
+
+    monkeypatch.setattr("components.training.fit.run_epochs", fails(words))
+    with pytest.raises(OutOfMemory, match="in batches of 8; the device ran out of it"):
+        fit(job(8))
+    monkeypatch.setattr("components.training.fit.run_epochs", fails("illegal memory access"))
+    with pytest.raises(tf.errors.InternalError):
+        fit(job(8))
+
+
+def test_a_search_on_a_gpu_tries_what_fits_and_nothing_larger(
+    transform_output: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.training.devices.count_gpus", lambda: 1)
     asked = TuneSettings(
-        ModelSettings("rows", __name__, (28, 28, 1), "float32", "constant", seed=5), 32, 20, 1,
-        (8, 16), (1e-3, 1e-2), 2, str(tmp_path), "",
+        ModelSettings("rows", __name__, (32, 32, 3), "float32", "constant", seed=5), 32, 20, 1,
+        (8, 16), (1e-3, 1e-2), 2, str(tmp_path / "state"), "",
     )  # fmt: skip
-    with (
-        mock.patch("components.tuning.run._job", return_value=job(0)),
-        mock.patch.object(TuneSettings, "from_config", return_value=asked),
-        mock.patch("components.training.devices.prepare_gpus", return_value=gpus),
-        mock.patch("components.tuning.run.one_step_of", return_value=only_eight),
-    ):
-        found = tuner_fn(mock.Mock(train_files=[]))
-    assert found.tuner.hypermodel._batch_sizes == expected
+    examples = write_examples(tmp_path / "examples")
+    _, results = run_node(examples, told(examples, transform_output, asked), tmp_path)
+    assert [trial["batch_size"] for trial in read_trials(results)] == [8, 8]
+
+
+def test_trials_side_by_side_have_one_gpu() -> None:
+    assert [probe.first_gpu(visible) for visible in (None, "", "3", "5,3")] == ["0", "0", "3", "5"]
+
+
+def test_a_probe_that_fails_says_where_its_words_are() -> None:
+    with pytest.raises(probe.NothingFits, match="ended with 1: its own words are in the log"):
+        probe.sizes_that_fit({"no": "field"}, one_gpu=True)

@@ -25,11 +25,10 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components.features import IMAGE, LABEL, to_pixels
+from components.features import to_pixels
 from components.settings import ModelSettings, TrainSettings, to_config
 from components.training import devices, progress, saver
 from components.training.checkpoint import Checkpoints
-from components.training.dataset import Digits
 from components.training.fit import FitJob, FitResult, fit
 from components.training.progress import TrainingProgress
 from components.training.record import Part
@@ -37,6 +36,7 @@ from components.training.run import TRAINING_FILE, run_fn
 from components.training.stopping import Stop, TrainingStopped, stoppable
 from components.training.user_log import LOGGER
 from tests.bright_rows import MODULE, STEPS_PER_EXECUTION, bright_rows
+from tests.digit_files import write_digits
 from tests.script import run_script
 
 pytestmark = pytest.mark.slow
@@ -477,20 +477,6 @@ def test_a_loss_that_is_not_finite_is_not_averaged_away() -> None:
         assert not math.isfinite(both.means["loss"])
 
 
-def write_split(folder: pathlib.Path, digits: Digits) -> str:
-    folder.mkdir(parents=True)
-    with tf.io.TFRecordWriter(str(folder / "data.gz"), "GZIP") as writer:
-        for image, label in zip(digits.images, digits.labels.tolist(), strict=True):
-            values = {IMAGE: image.ravel().tolist(), LABEL: [label]}
-            features = {
-                name: tf.train.Feature(int64_list=tf.train.Int64List(value=value))
-                for name, value in values.items()
-            }
-            example = tf.train.Example(features=tf.train.Features(feature=features))
-            writer.write(example.SerializeToString())
-    return f"{folder}/*"
-
-
 def test_the_trainer_stops_at_sigterm_and_its_next_call_goes_on(
     transform_output: Any, tmp_path: pathlib.Path, reports: Steps, unheard: list[int]
 ) -> None:
@@ -506,8 +492,8 @@ def test_the_trainer_stops_at_sigterm_and_its_next_call_goes_on(
         code="",
     )
     asked = FnArgs(
-        train_files=[write_split(tmp_path / "train", bright_rows(STEPS * BATCH))],
-        eval_files=[write_split(tmp_path / "eval", bright_rows(20))],
+        train_files=[write_digits(tmp_path / "train", bright_rows(STEPS * BATCH))],
+        eval_files=[write_digits(tmp_path / "eval", bright_rows(20))],
         transform_output=os.path.dirname(transform_output.transform_savedmodel_dir),
         serving_model_dir=str(tmp_path / "model"),
         model_run_dir=str(tmp_path / "run"),

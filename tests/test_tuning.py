@@ -14,25 +14,20 @@ from typing import Any
 
 import keras
 import pytest
-import tensorflow as tf
-from tfx.components.trainer.fn_args_utils import FnArgs
-from tfx.dsl.components.base.base_executor import BaseExecutor
-from tfx.types import artifact_utils, standard_artifacts
-from tfx.utils import json_utils
+from tfx.types import standard_artifacts
 
-from components.example_gen import to_examples
 from components.features import to_pixels
 from components.models.compiling import HParams, compile_classifier
-from components.settings import ModelSettings, TuneSettings, to_config
-from components.training.dataset import Digits
+from components.settings import ModelSettings, TuneSettings
 from components.training.fit import FitJob
 from components.training.user_log import LOGGER
-from components.tuning.component import Executor, SearchFailed, trials_of
+from components.tuning.component import SearchFailed, trials_of
 from components.tuning.hypermodel import BatchAndRate
 from components.tuning.results import read_trials
 from components.tuning.run import searcher, tuner_fn
 from tests.bright_rows import bright_rows
 from tests.script import run_script
+from tests.tuner_node import run_node, told, write_examples
 
 pytestmark = pytest.mark.slow
 
@@ -155,66 +150,16 @@ def started(caplog: pytest.LogCaptureFixture) -> Callable[[], int]:
     return count
 
 
-def write_split(folder: pathlib.Path, digits: Digits) -> None:
-    folder.mkdir(parents=True)
-    with tf.io.TFRecordWriter(str(folder / "data.gz"), "GZIP") as writer:
-        for example in to_examples(digits.images, digits.labels):
-            writer.write(example)
-
-
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> standard_artifacts.Examples:
     """Examples with the splits `train` (48 digits) and `eval` (20)."""
-    artifact = standard_artifacts.Examples()
-    artifact.uri = str(tmp_path_factory.mktemp("examples"))
-    artifact.split_names = artifact_utils.encode_split_names(["train", "eval"])
-    write_split(pathlib.Path(artifact.uri) / "Split-train", bright_rows(48))
-    write_split(pathlib.Path(artifact.uri) / "Split-eval", bright_rows(20))
-    return artifact
+    return write_examples(tmp_path_factory.mktemp("examples"))
 
 
 def node_settings(state_dir: pathlib.Path, **changes: Any) -> TuneSettings:
     """Settings for the shape of the shared Transform graph."""
     model = ModelSettings("rows", __name__, (32, 32, 3), "float32", "one_cycle", seed=5)
     return settings(state_dir, model=model, **changes)
-
-
-def asked_for(
-    examples: standard_artifacts.Examples, transform_output: Any, asked: TuneSettings
-) -> FnArgs:
-    return FnArgs(
-        train_files=[f"{examples.uri}/Split-train/*"],
-        eval_files=[f"{examples.uri}/Split-eval/*"],
-        transform_graph_path=os.path.dirname(transform_output.transform_savedmodel_dir),
-        custom_config=json.loads(json.dumps(to_config(asked))),
-    )
-
-
-def run_node(
-    examples: standard_artifacts.Examples,
-    transform_output: Any,
-    folder: pathlib.Path,
-    asked: TuneSettings,
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Runs the node; returns the best hyperparameters' values and all trials."""
-    graph = standard_artifacts.TransformGraph()
-    graph.uri = os.path.dirname(transform_output.transform_savedmodel_dir)
-    best, results = standard_artifacts.HyperParameters(), standard_artifacts.TunerResults()
-    best.uri, results.uri = str(folder / "best"), str(folder / "results")
-    for artifact in (best, results):
-        os.makedirs(artifact.uri)
-    Executor(BaseExecutor.Context(tmp_dir=str(folder / "tmp"), unique_id="1")).Do(
-        {"examples": [examples], "transform_graph": [graph]},
-        {"best_hyperparameters": [best], "tuner_results": [results]},
-        {
-            "tuner_fn": "components.tuning.run.tuner_fn",
-            "train_args": '{"splits": ["train"]}',
-            "eval_args": '{"splits": ["eval"]}',
-            "custom_config": json_utils.dumps(to_config(asked)),
-        },
-    )
-    (file,) = pathlib.Path(best.uri).iterdir()
-    return json.loads(file.read_text())["values"], read_trials(pathlib.Path(results.uri))
 
 
 RUNS = (("A", 8, 0.01), ("B", 16, 0.01), ("C", 16, 0.1))
@@ -321,7 +266,9 @@ def test_the_node_writes_the_best_hyperparameters_and_all_trials(
     examples: standard_artifacts.Examples, transform_output: Any, tmp_path: pathlib.Path
 ) -> None:
     asked = node_settings(tmp_path / "state", trials=2)
-    best, trials = run_node(examples, transform_output, tmp_path, asked)
+    best_folder, results = run_node(examples, told(examples, transform_output, asked), tmp_path)
+    (file,) = best_folder.iterdir()
+    best, trials = json.loads(file.read_text())["values"], read_trials(results)
     assert len(trials) == 2
     winner = max(trials, key=lambda trial: trial["val_accuracy"])
     assert set(best) == {"batch_size", "learning_rate"}
@@ -335,7 +282,7 @@ def test_a_search_in_which_every_trial_diverges_is_an_error(
     asked = node_settings(tmp_path / "state", learning_rates=(1e30, 1e35), trials=2)
     for attempt in ("first", "second"):
         with pytest.raises(SearchFailed) as caught:
-            run_node(examples, transform_output, tmp_path / attempt, asked)
+            run_node(examples, told(examples, transform_output, asked), tmp_path / attempt)
         message = str(caught.value)
         assert message.startswith("expected at least one completed trial of 2; all failed: ")
         assert "expected a finite loss" in message
@@ -345,7 +292,7 @@ def test_batch_sizes_that_the_images_cannot_fill_are_left_out(
     examples: standard_artifacts.Examples, transform_output: Any, tmp_path: pathlib.Path
 ) -> None:
     asked = node_settings(tmp_path, images=20, batch_sizes=(8, 20, 21, 64))
-    tuner = tuner_fn(asked_for(examples, transform_output, asked)).tuner
+    tuner = tuner_fn(told(examples, transform_output, asked)).tuner
     sizes, rates = tuner.oracle.get_space().space
     assert (sizes.name, sizes.values) == ("batch_size", [8, 20])
     assert (rates.name, rates.min_value, rates.max_value) == ("learning_rate", *RATES)
@@ -359,7 +306,7 @@ def test_a_search_that_no_batch_size_fits_is_refused(
         "expected at least 64 images a trial; got 48: use more images or a smaller batch size"
     )
     with pytest.raises(ValueError, match=expected):
-        tuner_fn(asked_for(examples, transform_output, asked))
+        tuner_fn(told(examples, transform_output, asked))
 
 
 if __name__ == "__main__":

@@ -12,21 +12,17 @@ from typing import Any
 from unittest.mock import ANY
 
 import keras_tuner
-import numpy as np
 import psutil
 import pytest
-import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
-from tfx.dsl.components.base.base_executor import BaseExecutor
-from tfx.types import artifact_utils, standard_artifacts
-from tfx.utils import json_utils, proto_utils
+from tfx.types import standard_artifacts
+from tfx.utils import proto_utils
 
-from components.example_gen import to_examples
-from components.settings import ModelSettings, TuneSettings, to_config
+from components.settings import ModelSettings, TuneSettings
 from components.training.stopping import Stop, TrainingStopped
 from components.training.user_log import LOGGER
 from components.tuning import parallel
-from components.tuning.component import Executor, trials_of, tune_args
+from components.tuning.component import trials_of, tune_args
 from components.tuning.hypermodel import OBJECTIVE
 from components.tuning.processes import Worker, WorkerDied, run_workers
 from components.tuning.results import read_trials
@@ -37,6 +33,7 @@ from pipeline.options import Options, check
 from pipeline.settings import model_nodes
 from pipeline.workdir import Workdir
 from pipeline.wrong_call import WrongCall
+from tests.tuner_node import run_node, told, write_examples
 
 pytestmark = pytest.mark.slow
 
@@ -81,28 +78,10 @@ HOLDS_ALL_BUT_ONE = "first() or ((HERE / f'holds-{os.getpid()}').touch(), time.s
 Ask = Callable[..., FnArgs]
 
 
-def write_split(folder: pathlib.Path, count: int) -> None:
-    """Writes digits of noise, each with a bright row for its label."""
-    folder.mkdir(parents=True)
-    images, labels = (
-        np.random.default_rng(0).integers(0, 60, (count, 28, 28)),
-        np.arange(count) % 10,
-    )
-    images[np.arange(count), 2 * labels + 4] += 150
-    with tf.io.TFRecordWriter(str(folder / "data.gz"), "GZIP") as writer:
-        for example in to_examples(images, labels):
-            writer.write(example)
-
-
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> standard_artifacts.Examples:
     """Examples with the splits `train` (48 digits) and `eval` (20)."""
-    artifact = standard_artifacts.Examples()
-    artifact.uri = str(tmp_path_factory.mktemp("examples"))
-    artifact.split_names = artifact_utils.encode_split_names(["train", "eval"])
-    write_split(pathlib.Path(artifact.uri) / "Split-train", 48)
-    write_split(pathlib.Path(artifact.uri) / "Split-eval", 20)
-    return artifact
+    return write_examples(tmp_path_factory.mktemp("examples"))
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +109,7 @@ def ask(
             state_dir=str(folder),
             code="",
         )
-        return FnArgs(
-            train_files=[f"{examples.uri}/Split-train/*"],
-            eval_files=[f"{examples.uri}/Split-eval/*"],
-            transform_graph_path=os.path.dirname(transform_output.transform_savedmodel_dir),
-            custom_config=to_config(settings),
-        )
+        return told(examples, transform_output, settings)
 
     yield asked
     context.undo()
@@ -199,26 +173,12 @@ def test_two_workers_find_the_trials_of_one_process(
     trained: Callable[[], set[int]],
 ) -> None:
     asked = ask(TRIALS)
-    graph = standard_artifacts.TransformGraph()
-    graph.uri = asked.transform_graph_path
-    best, results = standard_artifacts.HyperParameters(), standard_artifacts.TunerResults()
-    best.uri, results.uri = str(tmp_path / "best"), str(tmp_path / "results")
-    for artifact in (best, results):
-        os.makedirs(artifact.uri)
-    Executor(BaseExecutor.Context(tmp_dir=str(tmp_path / "tmp"), unique_id="1")).Do(
-        {"examples": [examples], "transform_graph": [graph]},
-        {"best_hyperparameters": [best], "tuner_results": [results]},
-        {
-            "tuner_fn": "components.tuning.run.tuner_fn",
-            "train_args": '{"splits": ["train"]}',
-            "eval_args": '{"splits": ["eval"]}',
-            "tune_args": proto_utils.proto_to_json(tune_args(2)),
-            "custom_config": json_utils.dumps(asked.custom_config),
-        },
+    best, results = run_node(
+        examples, asked, tmp_path, tune_args=proto_utils.proto_to_json(tune_args(2))
     )
-    assert read_trials(pathlib.Path(results.uri)) == found(alone)
+    assert read_trials(results) == found(alone)
     assert trained() == {1, 2, 3, 4}
-    assert list((tmp_path / "best").iterdir())
+    assert list(best.iterdir())
     assert not list(pathlib.Path(asked.custom_config["state_dir"]).glob("rows-*"))
 
 
@@ -234,6 +194,19 @@ def test_the_trial_of_a_killed_worker_is_completed_by_its_successor(
         + (caplog.messages.count("worker-1 died by SIGKILL and is started again"))
         == 1
     )
+
+
+def test_a_trial_that_kills_its_workers_fails_alone(alone: list[dict[str, Any]], ask: Ask) -> None:
+    asked = ask(2, DIES_ONCE)
+    tuner = tuner_fn(asked).tuner
+    parallel.search(tuner, asked, 1, deaths=1)
+    failed, trained = trials_of(tuner)
+    assert failed["status"] == "FAILED"
+    assert failed["message"] == (
+        "the processes that trained it died 1 times, at last by SIGKILL (SIGKILL: mostly because "
+        "memory ran out)"
+    )
+    assert [trained] == found(alone[1:2])
 
 
 def test_sigterm_ends_all_workers_and_keeps_what_they_completed(

@@ -51,6 +51,12 @@ def count_gpus() -> int:
     return len(tf.config.list_physical_devices("GPU"))
 
 
+def describe_gpus() -> list[str]:
+    """Returns each GPU's name and compute capability; none is started."""
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    return [f"{d.get('device_name')} {d.get('compute_capability')}" for d in details]
+
+
 def check_gpus(choice: str, found: int) -> None:
     """Checks that there are GPUs to mirror over, where that was chosen.
 

@@ -32,6 +32,7 @@ from components.training.stopping import Stop
 
 FEWEST_STEPS_AT_ONCE = 8
 MEMORY = re.compile(r"\bOOM\b|memory|allocat", re.IGNORECASE)  # in TensorFlow's words for it
+MEMORY_OF_CUDA = re.compile(r"out.of.memory|ALLOC_FAILED|failed to allocate", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +100,9 @@ def fit(job: FitJob, stop: Stop | None = None, channel: Channel | None = None) -
     """
     try:
         return _fit(job, stop or Stop(), channel)
-    except tf.errors.ResourceExhaustedError as error:
-        if not MEMORY.search(error.message):  # a full disk is the same error
+    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError) as error:
+        words = MEMORY if isinstance(error, tf.errors.ResourceExhaustedError) else MEMORY_OF_CUDA
+        if not words.search(error.message):  # a full disk is the first error too
             raise
         raise OutOfMemory(
             f"expected enough memory for {job.what} in batches of {job.batch_size}; the device ran "

@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components.code import code_digest
 from components.settings import AUTO_DEVICES, MULTI_WORKER, TrainSettings, to_config
 from components.training import dataset, precision
 from components.training.cluster import parcel
@@ -50,13 +49,15 @@ def train(fn_args: FnArgs, channel: Channel | None = None) -> None:
     """
     settings = TrainSettings.from_config(fn_args.custom_config)
     output = tft.TFTransformOutput(fn_args.transform_output)
+    policy = precision.resolve(settings.model.precision)
+    settings = dataclasses.replace(
+        settings, model=dataclasses.replace(settings.model, precision=policy)
+    )
     state_dir = state_folder(settings, fn_args.hyperparameters, fn_args.train_files)
     job = _job(settings, fn_args, output, state_dir)
     if channel:
-        graph = pathlib.Path(fn_args.transform_output)
-        channel.send(
-            parcel.pack(job, graph, code_digest(parcel.ENTRY_POINT, settings.model.module))
-        )
+        parcel.check_code(channel, settings.model.module)
+        channel.send(parcel.pack(job, pathlib.Path(fn_args.transform_output)))
     with stoppable() as stop:
         result = fit(job, stop, channel)
     export(float32_copy(result.model, settings.model), output, fn_args.serving_model_dir)
@@ -67,7 +68,7 @@ def train(fn_args: FnArgs, channel: Channel | None = None) -> None:
 def state_folder(settings: TrainSettings, *inputs: Any) -> pathlib.Path:
     """Returns the folder of a training's checkpoints: the same for the same settings and inputs.
 
-    The devices do not count: a training may go on with others.
+    The devices do not count: a training may go on with others, in the same precision.
     """
     model = dataclasses.replace(settings.model, devices=AUTO_DEVICES)
     settings = dataclasses.replace(settings, model=model)

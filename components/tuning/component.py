@@ -13,7 +13,8 @@ from tfx.proto import tuner_pb2
 from tfx.types import artifact_utils
 
 from components.channels import Artifacts
-from components.tuning import parallel
+from components.training import devices
+from components.tuning import parallel, probe
 
 COMPLETED = "COMPLETED"
 
@@ -39,9 +40,11 @@ class Executor(executor.Executor):
         tuner = _search(input_dict, exec_properties, self._get_tmp_dir())
         trials = trials_of(tuner)
         if not any(trial["status"] == COMPLETED for trial in trials):
+            shutil.rmtree(tuner.project_dir, ignore_errors=True)  # KerasTuner repeats none of them
             raise SearchFailed(
                 f"expected at least one completed trial of {len(trials)}; all failed: "
-                f"{trials[-1]['message'] if trials else 'none was started'}"
+                f"{trials[-1]['message'] if trials else 'none was started'}; the next run searches "
+                "anew"
             )
         executor.write_best_hyperparameters(tuner, output_dict)
         folder = pathlib.Path(artifact_utils.get_single_uri(output_dict["tuner_results"]))
@@ -67,12 +70,17 @@ def _search(
 ) -> keras_tuner.Tuner:
     """Searches as TFX does, or with the workers that `tune_args` asks for; returns the tuner."""
     asked = executor.get_tune_args(exec_properties)
-    if not asked or asked.num_parallel_trials < 2:
-        return executor.search(input_dict, exec_properties, working_dir)
+    at_once = asked.num_parallel_trials if asked else 1
     fn_args = get_common_fn_args(input_dict, exec_properties, working_dir)
-    tuner = executor._get_tuner_fn(exec_properties)(fn_args).tuner
-    parallel.search(tuner, fn_args, asked.num_parallel_trials)
-    return tuner
+    if devices.count_gpus():  # a machine's own memory is not so short
+        sizes = probe.sizes_that_fit(parallel.told(fn_args), one_gpu=at_once > 1)
+        fn_args.custom_config = {**fn_args.custom_config, "batch_sizes": sizes}
+    made = executor._get_tuner_fn(exec_properties)(fn_args)
+    if at_once > 1:
+        parallel.search(made.tuner, fn_args, at_once)
+    else:
+        made.tuner.search(**made.fit_kwargs)
+    return made.tuner
 
 
 def trials_of(tuner: keras_tuner.Tuner) -> list[dict[str, Any]]:

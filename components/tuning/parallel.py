@@ -20,12 +20,12 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from components.settings import TuneSettings, to_config
 from components.training import devices
 from components.training.stopping import TrainingStopped, stoppable
-from components.tuning.processes import DEATHS, Worker, run_workers
+from components.tuning.probe import GPUS
+from components.tuning.processes import DEATHS, NoTrials, Worker, run_workers
 from components.tuning.worker import MESSAGE
 
 HOST = "127.0.0.1"
 ENDED = ("COMPLETED", "FAILED")
-GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 def search(tuner: keras_tuner.Tuner, fn_args: FnArgs, at_once: int, deaths: int = DEATHS) -> None:
@@ -34,23 +34,23 @@ def search(tuner: keras_tuner.Tuner, fn_args: FnArgs, at_once: int, deaths: int 
     Args:
       fn_args: what the tuner was made from.
       at_once: how many trials, each in a process of its own; at most as many as are lacking.
-      deaths: of one worker, after which it is not started again.
+      deaths: of workers in one trial, after which it fails.
 
     Raises:
       TrainingStopped: SIGTERM came.
       ValueError: there are GPUs, but fewer than that.
-      WorkerDied: a worker died too often.
+      WorkerDied: a worker died too often outside of trials.
     """
     ended = sum(trial.status in ENDED for trial in tuner.oracle.trials.values())
     count = min(at_once, tuner.oracle.max_trials - ended)
-    shares = shares_of(count, devices.prepare_gpus(), len(os.sched_getaffinity(0)))
+    shares = shares_of(count, devices.describe_gpus(), len(os.sched_getaffinity(0)))
     with chief(tuner.oracle) as port, stoppable() as stop:
         workers = [
             _worker(f"worker-{number}", tuner, fn_args, {**_address(port), **share})
             for number, share in enumerate(shares)
         ]
         try:
-            run_workers(workers, stop, deaths)
+            run_workers(workers, stop, _Trials(tuner.oracle), deaths)
         except TrainingStopped as error:
             raise TrainingStopped(
                 f"{tuner.hypermodel.name} was {error}; completed trials are kept: "
@@ -107,6 +107,22 @@ class _Chief(OracleServicer):
         return protos.get_service().EndTrialResponse()
 
 
+class _Trials(NoTrials):
+    """Those of an oracle."""
+
+    def __init__(self, oracle: keras_tuner.Oracle) -> None:
+        self._oracle = oracle
+
+    def of(self, worker: str) -> str | None:
+        trial = self._oracle.ongoing_trials.get(worker)
+        return trial.trial_id if trial else None
+
+    def fail(self, trial: str, message: str) -> None:
+        failed = self._oracle.trials[trial]
+        failed.status, failed.message = "FAILED", message
+        self._oracle.end_trial(failed)
+
+
 def _address(port: int) -> dict[str, str]:
     return {
         "KERASTUNER_ORACLE_IP": HOST,
@@ -121,10 +137,15 @@ def _worker(
     """Returns a worker with a folder of its own: in that of the search, only the chief writes."""
     settings = TuneSettings.from_config(fn_args.custom_config)
     settings = dataclasses.replace(settings, state_dir=os.path.join(tuner.project_dir, name))
-    told = {
-        "custom_config": to_config(settings),
+    what = {**told(fn_args), "custom_config": to_config(settings)}
+    return Worker(name, what, {**environment, "KERASTUNER_TUNER_ID": name})
+
+
+def told(fn_args: FnArgs) -> dict[str, Any]:
+    """Returns what another process is told, so that its entry point of the Tuner does the same."""
+    return {
+        "custom_config": fn_args.custom_config,
         "train_files": list(fn_args.train_files),
         "eval_files": list(fn_args.eval_files),
         "transform_graph_path": fn_args.transform_graph_path,
     }
-    return Worker(name, told, {**environment, "KERASTUNER_TUNER_ID": name})

@@ -32,13 +32,15 @@ class Worker:
       name: KerasTuner's id of it, under which its successor is given the same trial.
       fn_args: see `components.tuning.worker.work`.
       environment: variables beside those of this process.
-      deaths: how many of its processes ended before the search did.
+      trial: the number of the trial in which the last one that died was, None for none.
+      deaths: how many of its processes died in that trial.
     """
 
     name: str
     fn_args: Mapping[str, Any]
     environment: Mapping[str, str]
     process: subprocess.Popen[str] | None = None
+    trial: str | None = None
     deaths: int = 0
 
     def start(self) -> None:
@@ -63,12 +65,25 @@ class Worker:
                 self.process.stdin.close()
 
 
-def run_workers(workers: Sequence[Worker], stop: Stop, deaths: int = DEATHS) -> None:
+class NoTrials:
+    """What is known of the trials where nobody keeps any."""
+
+    def of(self, worker: str) -> str | None:
+        """Returns the number of the trial that a worker has, None for none."""
+
+    def fail(self, trial: str, message: str) -> None:
+        """Ends a trial."""
+
+
+def run_workers(
+    workers: Sequence[Worker], stop: Stop, trials: NoTrials | None = None, deaths: int = DEATHS
+) -> None:
     """Runs workers until all of them have ended well.
 
     Args:
       stop: looked at all the time.
-      deaths: of one worker, after which it is not started again.
+      trials: which worker has which, and how to fail one whose processes keep dying.
+      deaths: in one trial, after which that fails; outside of trials, after which all is given up.
 
     Raises:
       TrainingStopped: `stop` asked for it.
@@ -81,21 +96,29 @@ def run_workers(workers: Sequence[Worker], stop: Stop, deaths: int = DEATHS) -> 
         while running:
             if stop.asked:
                 raise TrainingStopped("stopped by SIGTERM")
-            running = [worker for worker in running if _goes_on(worker, deaths)]
+            running = [w for w in running if _goes_on(w, trials or NoTrials(), deaths)]
             time.sleep(SECONDS_BETWEEN_LOOKS)
     finally:
         for worker in workers:
             worker.end()
 
 
-def _goes_on(worker: Worker, deaths: int) -> bool:
+def _goes_on(worker: Worker, trials: NoTrials, deaths: int) -> bool:
     """Returns whether a worker still has work to do; starts it again where it died."""
     code = worker.process.poll() if worker.process else 0
     if not code:
         return code is None
-    worker.deaths += 1
+    trial = trials.of(worker.name)
+    worker.deaths = worker.deaths + 1 if trial == worker.trial else 1
+    worker.trial = trial
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    if worker.deaths >= deaths:
+    if worker.deaths >= deaths and trial is not None:
+        trials.fail(
+            trial,
+            f"the processes that trained it died {worker.deaths} times, at last by {how} (SIGKILL: "
+            "mostly because memory ran out)",
+        )
+    elif worker.deaths >= deaths:
         raise WorkerDied(
             f"expected {worker.name} to train its trials; it died {worker.deaths} times, at last "
             f"by {how}: its own words are in the log; completed trials are kept, and fewer "

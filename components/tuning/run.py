@@ -11,12 +11,11 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult
 
 from components.settings import TuneSettings, to_config
-from components.training import dataset, devices, precision
+from components.training import dataset, precision
 from components.training.export import transform_of
 from components.training.fit import FitJob
 from components.tuning.fixed import FixedTrials
 from components.tuning.hypermodel import OBJECTIVE, BatchAndRate
-from components.tuning.memory import fitting, one_step_of
 
 RANDOM_TRIALS = 4  # drawn at random before the Gaussian process takes over
 
@@ -24,10 +23,8 @@ RANDOM_TRIALS = 4  # drawn at random before the Gaussian process takes over
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """Returns the search; TFX runs it and writes the best hyperparameters and all trials."""
     settings = TuneSettings.from_config(fn_args.custom_config)
-    job = _job(settings, fn_args)
-    sizes = _filled(settings, len(job.train.labels))
-    if devices.prepare_gpus():  # a machine's own memory is not so short
-        sizes = fitting(sizes, one_step_of(job))
+    job = job_of(settings, fn_args)
+    sizes = filled(settings, len(job.train.labels))
     hypermodel = BatchAndRate(
         job, sizes, settings.learning_rates, tuple(name for name, _, _ in settings.runs)
     )
@@ -70,7 +67,7 @@ def _tuner(settings: TuneSettings, hypermodel: BatchAndRate, name: str) -> keras
     )
 
 
-def _filled(settings: TuneSettings, images: int) -> tuple[int, ...]:
+def filled(settings: TuneSettings, images: int) -> tuple[int, ...]:
     """Returns the batch sizes that the images of a trial can fill.
 
     Raises:
@@ -85,7 +82,8 @@ def _filled(settings: TuneSettings, images: int) -> tuple[int, ...]:
     return sizes
 
 
-def _job(settings: TuneSettings, fn_args: FnArgs) -> FitJob:
+def job_of(settings: TuneSettings, fn_args: FnArgs) -> FitJob:
+    """Returns the training of a trial, without batch size and rate."""
     return FitJob(
         what=settings.model.name,
         model=settings.model,

@@ -21,7 +21,8 @@ class Channel:
     def __init__(self, strategy: tf.distribute.Strategy, is_chief: bool) -> None:
         """Takes the strategy of this process."""
         self.strategy, self.is_chief = strategy, is_chief
-        self._said = tf.function(self._sum)
+        self._said = tf.function(lambda value: self._sum(value, of_the_chief=True))
+        self._counted = tf.function(lambda value: self._sum(value, of_the_chief=False))
 
     def tell(self, what: int, epoch: int = 0, step: int = 0) -> None:
         """Says, as the chief, what is done next; waits until all workers listen."""
@@ -50,6 +51,12 @@ class Channel:
         (length,) = self._heard(np.zeros(1, np.int64)).tolist()
         return self._heard(np.zeros(-(-length // 8), np.int64)).tobytes()[:length]
 
+    def agree(self, yes: bool) -> bool:
+        """Returns, on all machines alike, whether all of them say yes."""
+        against = self._counted(tf.constant(0 if yes else 1))
+        first, *_ = self.strategy.experimental_local_results(against)
+        return int(first) == 0
+
     def level(self, variables: Iterable[Any]) -> None:
         """Gives the variables of all workers the chief's values."""
         for variable in variables:
@@ -66,9 +73,11 @@ class Channel:
         first, *_ = self.strategy.experimental_local_results(heard)
         return np.asarray(first)
 
-    def _sum(self, value: tf.Tensor) -> Any:
+    def _sum(self, value: tf.Tensor, of_the_chief: bool) -> Any:
         def of_replica() -> tf.Tensor:
             replica = tf.distribute.get_replica_context()
+            if not of_the_chief:
+                return replica.all_reduce(SUM, tf.identity(value))
             is_first = tf.equal(replica.replica_id_in_sync_group, 0)
             return replica.all_reduce(SUM, tf.where(is_first, value, tf.zeros_like(value)))
 

@@ -88,22 +88,16 @@ def follow() -> None:
     """
     import tensorflow as tf
 
-    from components.code import code_digest
     from components.training import devices
     from components.training.cluster.channel import Channel
-    from components.training.cluster.parcel import ENTRY_POINT, unpack
+    from components.training.cluster.parcel import check_code, unpack
     from components.training.fit import follow as follow_the_steps
 
     devices.let_memory_grow()
     channel = Channel(tf.distribute.MultiWorkerMirroredStrategy(), is_chief=False)
+    check_code(channel, "")
     with tempfile.TemporaryDirectory() as folder:
-        job, code = unpack(channel.receive(), pathlib.Path(folder))
-        if code != code_digest(ENTRY_POINT, job.model.module):
-            raise ValueError(
-                "expected the same code on all machines; the chief's is another: install the same "
-                "version of mnist-tfx here"
-            )
-        follow_the_steps(job, channel)
+        follow_the_steps(unpack(channel.receive(), pathlib.Path(folder)), channel)
     with contextlib.suppress(tf.errors.OpError):  # the chief may be gone by now
         channel.end()
 

@@ -79,10 +79,6 @@ class Point(NamedTuple):
     mean: float
     highest: float
 
-    def followed_by(self, other: "Point") -> "Point":
-        """Returns both as one."""
-        return mean_of([self, other])
-
 
 def mean_of(points: Iterable[Point]) -> Point:
     """Returns points in a row as one; there must be at least one."""
