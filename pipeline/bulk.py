@@ -51,8 +51,9 @@ def predict_in_bulk(options: Options) -> int:
 def _begin(options: Options, folder: pathlib.Path) -> int:
     engines.check(options.beam_args)
     given = _input(options, folder)
-    base = options.model_dir or Workdir.at(options.workdir).serving
-    model = choose(base.expanduser().resolve(), options.model_version)
+    base = (options.model_dir or Workdir.at(options.workdir).serving).expanduser().resolve()
+    begun_with = bulk_output.version_of(folder, base)  # another may be served since
+    model = choose(base, options.model_version or begun_with)
     with (
         bulk_output.claimed(folder),
         logs_in(folder / bulk_output.LOG) as real,

@@ -38,7 +38,8 @@ def claimed(folder: pathlib.Path) -> Iterator[None]:
 
 def _check_content(folder: pathlib.Path) -> None:
     names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    if MANIFEST not in names and (strange := sorted(names - {LOCK, LOG})):
+    torn = {name for name in names if name.startswith(f".{MANIFEST}.")}  # of a run that was killed
+    if MANIFEST not in names and (strange := sorted(names - torn - {LOCK, LOG})):
         raise WrongCall(
             f"expected a new folder, or one of `mnist-tfx bulk`, at --output; {folder} holds "
             f"{strange[0]} and no {MANIFEST}: name another --output"
@@ -63,6 +64,15 @@ def _leave(folder: pathlib.Path) -> None:
         for name in (LOG, LOCK):
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
+
+
+def version_of(folder: pathlib.Path, base: pathlib.Path) -> int | None:
+    """Returns which version of those in `base` a folder was begun with, None if with none."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        model = pathlib.Path(json.loads((folder / MANIFEST).read_text())["model"])
+        if model.parent == base and model.is_dir():
+            return int(model.name)
+    return None
 
 
 def agree(folder: pathlib.Path, wanted: Mapping[str, Any]) -> bool:

@@ -37,8 +37,8 @@ def logs_in(file: pathlib.Path) -> Iterator[Real]:
     os.close(log)
     try:
         with (
-            os.fdopen(os.dup(kept[0]), "w", buffering=1) as output,
-            os.fdopen(os.dup(kept[1]), "w", buffering=1) as errors,
+            os.fdopen(os.dup(kept[0]), "w", 1, errors="backslashreplace") as output,
+            os.fdopen(os.dup(kept[1]), "w", 1, errors="backslashreplace") as errors,
         ):
             yield Real(output, errors)
     finally:

@@ -1,7 +1,9 @@
 """What an input of `bulk` is taken for, how it is cut, and how files are read; no TensorFlow."""
 
+import errno
 import gzip
 import itertools
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +48,8 @@ CONTENTS = {
     "no_ending": (b"\x89PNG\r\n\x1a\n", PNG),
     "damaged.PNG": (b"", PNG),
     "notes.txt": (b"some words, no digits", inputs.UNKNOWN),
-    "empty": (b"", inputs.UNKNOWN),
+    "empty": (b"", TFRECORD),  # Beam writes such shards
+    "empty.gz": (gzip.compress(b""), TFRECORD),
     "torn.gz": (gzip.compress(framed(b"x"))[:12], inputs.UNKNOWN),
 }
 
@@ -56,6 +59,49 @@ def test_a_file_is_what_it_begins_with(tmp_path: Path, name: str) -> None:
     content, kind = CONTENTS[name]
     (tmp_path / name).write_bytes(content)
     assert inputs.kind_of(tmp_path / name) == kind
+
+
+def test_what_cannot_be_read_is_an_error_and_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, a=to_idx_bytes(IMAGES))
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "closed":  # as of another user; root may read all
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(PermissionError, match="closed"):
+        inputs.look_at(tmp_path)
+
+
+def test_a_link_to_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    put(tmp_path / "in", a=to_idx_bytes(IMAGES))
+    (tmp_path / "in" / "more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WrongInput, match="expected no links to folders in .*/in/more is one: name"):
+        inputs.look_at(tmp_path / "in")
+
+
+def test_a_name_that_no_row_could_hold_is_refused(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
+    for given in (tmp_path, tmp_path / os.fsdecode(b"caf\xe9.png")):
+        with pytest.raises(WrongInput, match=r"expected names in UTF-8 in .*; got caf\\xe9.png"):
+            inputs.look_at(given)
+
+
+def test_an_empty_shard_among_others_is_no_fault(tmp_path: Path) -> None:
+    put(tmp_path, a=framed(b"x"), b=b"", c=framed(b"y"))
+    given = inputs.look_at(tmp_path)
+    assert given == (tmp_path, TFRECORD, ("a", "b", "c"))
+    assert sum(piece.records for piece in inputs.pieces(given, 10)) == 2
+    (tmp_path / "a").unlink(), (tmp_path / "c").unlink()
+    with pytest.raises(WrongInput, match="expected records in"):
+        inputs.pieces(inputs.look_at(tmp_path), 10)
 
 
 def test_a_folder_is_read_by_name_without_labels_and_hidden_files(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ PIECE = Piece(1, TFRECORD, ("a/b",), 40, 5, 999)
 OUTCOME = Outcome(PIECE, np.array([0, 2, 3]), PROBABILITIES, (Bad(1, "why"), Bad(4, "so")), 1.5)
 
 
-@pytest.fixture(params=parts.FORMATS)
+@pytest.fixture(params=[parts.PARQUET, parts.JSON_LINES])
 def output(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
     return Output(tmp_path, request.param, 3, "17")
 
@@ -192,12 +192,13 @@ def versions(base: Path, *numbers: int) -> Path:
 
 
 def test_the_newest_version_is_chosen_unless_another_is_promoted(tmp_path: Path) -> None:
+    from serving.server_state import Server
     from serving.version_commands import promote_version
 
     base = versions(tmp_path / "mnist", 3, 12, 5)
     assert choose(base, None).version == "12"
     assert choose(base, 5).folder == base / "5"
-    assert promote_version(base, "3", url="http://127.0.0.1:1") == 0
+    assert promote_version(base, "3", server=Server("http://127.0.0.1:1")) == 0
     assert choose(base, None).version == "3"
     assert choose(base / "12", None).folder == base / "12"
 

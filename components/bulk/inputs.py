@@ -1,17 +1,19 @@
 """What an input is: its kind, its files in order, its digest and its pieces; no digit is read."""
 
 import collections
+import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from components.bulk import idx, png, tfrecord
 from components.bulk.faults import WrongInput
 from components.bulk.frames import HEAD, is_head
 from components.bulk.pieces import IDX, PNG, TFRECORD, Piece, numbered
-from components.bulk.streams import DAMAGE, opened
+from components.bulk.streams import opened
 
 LABELS = "IDX labels"  # beside images; nothing is predicted for them
 UNKNOWN = "unknown"
@@ -41,7 +43,7 @@ def look_at(path: Path) -> Input:
     if path.is_dir():
         root, names = path, sorted(_names(path))
     elif path.is_file():
-        root, names = path.parent, [path.name]
+        root, names = path.parent, [_in_utf8(path.name, path.parent)]
     else:
         raise WrongInput(f"expected a file, or a folder, of {EXPECTED}; {path} is not there")
     kinds = {name: kind_of(root / name) for name in names}
@@ -51,23 +53,49 @@ def look_at(path: Path) -> Input:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        if linked := [name for name in folders if (Path(parent) / name).is_symlink()]:
+            raise WrongInput(
+                f"expected no links to folders in {folder}; {Path(parent) / linked[0]} is one: "
+                "name what it leads to as an input of its own"
+            )
         for name in files:
             if not name.startswith("."):
-                yield (Path(parent) / name).relative_to(folder).as_posix()
+                yield _in_utf8((Path(parent) / name).relative_to(folder).as_posix(), folder)
+
+
+def _raise(error: OSError) -> NoReturn:
+    """Lets a folder that cannot be read be an error: its digits would be missing, unsaid."""
+    raise error
+
+
+def _in_utf8(name: str, folder: Path) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(name).decode(errors="backslashreplace")
+        raise WrongInput(
+            f"expected names in UTF-8 in {folder}; got {shown}: rename it, since each row of the "
+            "output names its file"
+        ) from None
+    return name
 
 
 def kind_of(path: Path) -> str:
-    """Returns what a file holds: by its name for PNG, so that a damaged one counts as bad."""
+    """Returns what a file holds: by its name for PNG, so that a damaged one counts as bad.
+
+    Raises:
+      OSError: it cannot be read.
+    """
     if path.suffix.lower() == ".png":
         return PNG
     try:
         with opened(path) as stream:
             head = stream.read(HEAD.size)
-    except DAMAGE:
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         return UNKNOWN
-    if is_head(head):
+    if is_head(head) or not head:  # an empty file is a TFRecord file without records
         return TFRECORD
     kinds = {idx.IMAGES_MAGIC: IDX, idx.LABELS_MAGIC: LABELS, PNG_MAGIC: PNG}
     return kinds.get(head[:4], UNKNOWN)
@@ -96,7 +124,7 @@ def digest(given: Input) -> str:
     for name in given.files:
         with (given.root / name).open("rb") as file:
             content = hashlib.file_digest(file, "sha256").digest()
-        total.update(f"{name}\n".encode(errors="surrogateescape") + content)
+        total.update(f"{name}\n".encode() + content)
     return total.hexdigest()
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from components import saved_model
 from components.bulk.faults import BulkFailed
 from components.bulk.pieces import SIDE
+from components.training.devices import let_memory_grow
 
 SIGNATURE, IMAGE, PROBABILITIES = "serving_default", "image", "probabilities"
 CLASSES = 10
@@ -56,6 +57,7 @@ def load(folder: pathlib.Path, digest: str, batch: int) -> Model:
     """
     if saved_model.digest(folder) != digest:
         raise _unusable(folder, "its files changed since the prediction began")
+    let_memory_grow()  # workers may share a GPU
     try:
         loaded = tf.saved_model.load(str(folder))
         signature = loaded.signatures[SIGNATURE]

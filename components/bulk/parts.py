@@ -20,12 +20,11 @@ PREDICTIONS, BAD, MARKERS = "predictions", "bad", ".parts"
 FOLDERS = (PREDICTIONS, BAD, MARKERS)
 INCOMING = ".incoming-"
 PARQUET, JSON_LINES = "parquet", "jsonl"
-FORMATS = (PARQUET, JSON_LINES)
 CLASSES = 10
 
 
 class Output(NamedTuple):
-    """Where the parts of a prediction go, in which of FORMATS, how many, and by which model."""
+    """Where the parts of a prediction go, PARQUET or JSON_LINES, how many, and by which model."""
 
     folder: Path
     format: str
