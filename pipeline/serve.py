@@ -21,9 +21,14 @@ def serve_with(path: pathlib.Path, engine: str, arguments: tuple[str, ...]) -> i
       arguments: options of the server; see `mnist-tfx serve --help`.
     """
     from serving import command
+    from serving.model_config import ConfigError
 
     names_models = any(a.startswith(("--model-", "-h", "--help")) for a in arguments)
-    added = () if names_models else workdir_options(Workdir.at(path))
+    try:
+        added = () if names_models else workdir_options(Workdir.at(path))
+    except (ConfigError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
     try:
         context = command.main.make_context("mnist-tfx serve", [*added, *arguments])
     except click.exceptions.Exit as asked_for_help:

@@ -5,6 +5,7 @@ Their options alone; what they do is imported when one runs.
 
 import pathlib
 import sys
+from typing import Any
 
 import click
 
@@ -54,12 +55,13 @@ def predict(images: tuple[pathlib.Path, ...], **options: object) -> None:
 @click.command()
 @workdir_option
 @url_option
-def versions(workdir: pathlib.Path, url: str) -> None:
+@token_option
+def versions(workdir: pathlib.Path, url: str, token_file: pathlib.Path | None) -> None:
     """List the versions that were pushed, their labels, and what serves now."""
     from pipeline.workdir import Workdir
     from serving.version_commands import show_versions
 
-    sys.exit(show_versions(Workdir.at(workdir).serving, url))
+    sys.exit(show_versions(Workdir.at(workdir).serving, _server(url, token_file)))
 
 
 @click.command()
@@ -67,23 +69,27 @@ def versions(workdir: pathlib.Path, url: str) -> None:
 @workdir_option
 @click.option("--label", type=click.Choice(("stable", "canary")), default="stable")
 @url_option
-def promote(version: str, workdir: pathlib.Path, label: str, url: str) -> None:
+@token_option
+def promote(
+    version: str, workdir: pathlib.Path, label: str, url: str, token_file: pathlib.Path | None
+) -> None:
     """Let a label name VERSION, a number; or `latest`, to follow what is pushed again."""
     from pipeline.workdir import Workdir
     from serving.version_commands import promote_version
 
-    sys.exit(promote_version(Workdir.at(workdir).serving, version, label, url))
+    sys.exit(promote_version(Workdir.at(workdir).serving, version, label, _server(url, token_file)))
 
 
 @click.command()
 @workdir_option
 @url_option
-def rollback(workdir: pathlib.Path, url: str) -> None:
+@token_option
+def rollback(workdir: pathlib.Path, url: str, token_file: pathlib.Path | None) -> None:
     """Serve the version before the one that serves now, and stay there."""
     from pipeline.workdir import Workdir
     from serving.version_commands import roll_back
 
-    sys.exit(roll_back(Workdir.at(workdir).serving, url))
+    sys.exit(roll_back(Workdir.at(workdir).serving, _server(url, token_file)))
 
 
 @click.command()
@@ -98,6 +104,13 @@ def drift(workdir: pathlib.Path, log: pathlib.Path | None) -> None:
     from pipeline.drift import show_drift
 
     sys.exit(show_drift(workdir, log))
+
+
+def _server(url: str, token_file: pathlib.Path | None) -> Any:
+    from serving.server_state import Server
+    from serving.token_file import read_token
+
+    return Server(url, read_token(token_file))
 
 
 COMMANDS = (serve, predict, versions, promote, rollback, drift)

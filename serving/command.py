@@ -13,6 +13,7 @@ from serving.batching_file import BadBatchingFile, read_batching
 from serving.errors import PortTaken
 from serving.model_config import ConfigError
 from serving.options import Limits, ModelSource, Options
+from serving.token_file import read_token
 
 BATCHING_FILE = pathlib.Path(__file__).parent / "tf_serving" / "batching.config"
 FOLDER = click.Path(file_okay=False, path_type=pathlib.Path)
@@ -121,7 +122,7 @@ def options_from(given: dict[str, Any]) -> Options:
         grpc_port=given["grpc_port"],
         poll_seconds=given["poll_seconds"],
         ready_file=ready,
-        token=_token(given["token_file"]),
+        token=read_token(given["token_file"]),
         cors_origins=given["cors_origin"],
         log_folder=given["log_requests"],
         log_sample_rate=given["log_sample_rate"],
@@ -133,15 +134,3 @@ def options_from(given: dict[str, Any]) -> Options:
         ),
         batching=batching,
     )
-
-
-def _token(file: pathlib.Path | None) -> str:
-    if file is None:
-        return ""
-    try:
-        token = file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"expected a token in {file}; it cannot be read: {error}") from error
-    if not token:
-        raise click.UsageError(f"expected a token in {file}; there is none")
-    return token

@@ -48,6 +48,8 @@ def _array(
     elements = int(np.prod(shape, dtype=object)) if shape else 1
     if elements < 0 or elements * max(spec.dtype.itemsize, 1) > limits.body_bytes:
         raise invalid(f"input {name!r} of shape {list(shape)} is too large")
+    if len(tensor.string_val) == 1 and elements * len(tensor.string_val[0]) > limits.body_bytes:
+        raise invalid(f"input {name!r} of shape {list(shape)} repeats too large a string")
     try:
         return tf.make_ndarray(tensor)
     except (TypeError, ValueError) as error:

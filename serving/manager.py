@@ -51,8 +51,10 @@ class Manager:
     async def refresh(self) -> None:
         """Brings what is served in line with the configuration and the folders."""
         try:
-            self._read_config()
+            await asyncio.get_running_loop().run_in_executor(self._loader, self._read_config)
         except ConfigError as error:
+            if isinstance(error.__cause__, OSError):
+                self._stamp = None  # it may be read the next time
             LOG.error("the configuration is wrong; the one before stays: %s", error)
         for name, config in self._configs.items():
             if name not in self.models:

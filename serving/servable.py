@@ -36,6 +36,7 @@ class Servable:
         self._contract, self._kind, self._metrics = contract, kind, metrics
         self.versions: dict[int, Version] = {}
         self._unloading: set[asyncio.Task[None]] = set()
+        self._labels: dict[str, int] = {}  # to versions that served when a label moved there
 
     @property
     def name(self) -> str:
@@ -56,7 +57,7 @@ class Servable:
         if label is not None:
             if label not in self.config.labels:
                 raise invalid(f"Unrecognized servable version label: {label}")
-            number = self.config.labels[label]
+            number = self._labels.get(label, self.config.labels[label])
         serving = [v for v in self.versions.values() if v.state == AVAILABLE]
         if number is not None:
             serving = [version for version in serving if version.number == number]
@@ -67,12 +68,15 @@ class Servable:
 
     async def refresh(self) -> None:
         """Loads the versions that are wanted, then lets go of those that are not."""
-        available = await asyncio.get_running_loop().run_in_executor(
-            self._loader, numbered, self.config.base_path
+        failed = {n: v.fingerprint for n, v in self.versions.items() if self._failed(n)}
+        available, changed = await asyncio.get_running_loop().run_in_executor(
+            self._loader, _look, self.config.base_path, failed
         )
-        self._forgive_what_changed(available)
+        for number in changed:  # may be tried again
+            del self.versions[number]
         while missing := self._missing(available):
             await self._load(missing[0], available[missing[0]])
+        self._move_labels()
         wanted = self._wanted(available)
         if any(self._serves(number) for number in wanted):
             for version in list(self.versions.values()):
@@ -100,11 +104,11 @@ class Servable:
         version = self.versions.get(number)
         return version is not None and version.state == END and version.code is not None
 
-    def _forgive_what_changed(self, available: Mapping[int, pathlib.Path]) -> None:
-        """Lets a version that failed be tried again once its files are others."""
-        for number, folder in available.items():
-            if self._failed(number) and fingerprint(folder) != self.versions[number].fingerprint:
-                del self.versions[number]
+    def _move_labels(self) -> None:
+        """Moves each label to its version if that serves; until then it stays where it was."""
+        wanted = self.config.labels
+        kept = {name: number for name, number in self._labels.items() if name in wanted}
+        self._labels = kept | {name: n for name, n in wanted.items() if self._serves(n)}
 
     async def _load(self, number: int, folder: pathlib.Path) -> None:
         version = self.versions[number] = Version(number, folder)
@@ -124,6 +128,16 @@ class Servable:
         task = asyncio.create_task(version.unload(self._loader))
         self._unloading.add(task)
         task.add_done_callback(self._unloading.discard)
+
+
+def _look(
+    base: pathlib.Path, failed: Mapping[int, tuple[object, ...]]
+) -> tuple[dict[int, pathlib.Path], list[int]]:
+    """Returns what `numbered` does, and which of those that failed have other files since."""
+    available = numbered(base)
+    return available, [
+        n for n, seen in failed.items() if n in available and fingerprint(available[n]) != seen
+    ]
 
 
 def numbered(base: pathlib.Path) -> dict[int, pathlib.Path]:

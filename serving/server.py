@@ -41,10 +41,11 @@ async def serve(options: Options) -> None:
     manager = Manager(options, metrics)
     log = RequestLog(options.log_folder, options.log_sample_rate) if options.log_folder else None
     offer = log.offer if log else None
-    listener = _listen(options.host, options.port)
+    listener = _bound(options.host, options.port)
     rpc = make_server(options, manager, metrics, offer)
     grpc_port = _bind(rpc, options.host, options.grpc_port)
     await manager.refresh()
+    listener.listen(BACKLOG)  # not before: who connects is answered
     await rpc.start()
     watcher = asyncio.create_task(manager.watch())
     http = _HttpServer(_config(options, make_app(options, manager, metrics, offer)), rpc)
@@ -55,9 +56,9 @@ async def serve(options: Options) -> None:
         for task in (watcher, announcer):
             task.cancel()
         await asyncio.gather(watcher, announcer, return_exceptions=True)
-        await manager.close()
         if log:
-            log.close()
+            log.close()  # first: a version that is being loaded may take longer than there is time
+        await manager.close()
 
 
 class _HttpServer(uvicorn.Server):
@@ -102,7 +103,7 @@ def _config(options: Options, app: object) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -111,7 +112,6 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise PortTaken(_taken(host, port, "--port", str(error))) from error
-    listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
 

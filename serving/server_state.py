@@ -16,13 +16,24 @@ class VersionState:
     error: str
 
 
-def version_states(url: str, model: str) -> dict[int, VersionState] | None:
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server that is asked: its address, and its bearer token where it wants one."""
+
+    url: str
+    token: str = ""
+
+
+def version_states(server: Server, model: str) -> dict[int, VersionState] | None:
     """Returns the state of each version that a server knows, None where none answers.
 
-    A server that answers, but does not know the model or wants a token, counts as none.
+    A server that answers, but does not know the model or wants another token, counts as none.
     """
+    headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
     try:
-        answer = httpx.get(f"{url}/v1/models/{model}", timeout=SECONDS, trust_env=False)
+        answer = httpx.get(
+            f"{server.url}/v1/models/{model}", headers=headers, timeout=SECONDS, trust_env=False
+        )
         entries = answer.raise_for_status().json()["model_version_status"]
         return {
             int(entry["version"]): VersionState(entry["state"], entry["status"]["error_message"])

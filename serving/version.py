@@ -56,8 +56,8 @@ class Version:
     ) -> bool:
         """Loads, checks and warms up the model; returns whether it may serve."""
         self.state = LOADING
-        self.fingerprint = fingerprint(self.folder)
         loop = asyncio.get_running_loop()
+        self.fingerprint = await loop.run_in_executor(loader, fingerprint, self.folder)
         try:
             self.model = await loop.run_in_executor(loader, _open, kind, self.folder, contract)
         except Exception as error:

@@ -390,9 +390,8 @@ def test_the_volume_is_the_claim_that_the_pipeline_mounts(flavour: str) -> None:
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_a_pod_is_ready_when_a_version_is_loaded(flavour: str) -> None:
     """TF Serving has metadata of a loaded version alone, but a status of any."""
-    for name, port in (("tf-serving", "raw-rest"), (LIMITER[flavour], None)):
+    for name, port in (("tf-serving", "raw-rest"), (LIMITER[flavour], "metrics")):
         one = container(flavour, name)
-        port = port or next(iter(ports(one)))
         get = {"path": f"/v1/models/{BASE.name}/metadata", "port": port}
         assert one["readinessProbe"]["httpGet"] == get
         assert port in ports(one)

@@ -140,6 +140,13 @@ def configuration(folder: Path, ports: list[int], change: Callable[[str], str]) 
     return folder / "nginx.conf"
 
 
+NO_PROXY = (("grpc.enable_http_proxy", 0),)
+
+
+def client(port: int) -> httpx.Client:
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False)
+
+
 @contextlib.contextmanager
 def run_proxy(folder: Path, change: Callable[[str], str] = str) -> Iterator[Place]:
     """Runs the proxy and what is behind it until the block ends."""
@@ -149,9 +156,9 @@ def run_proxy(folder: Path, change: Callable[[str], str] = str) -> Iterator[Plac
     with (
         run_behind(ports[3], ports[4], asked) as stop,
         subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
-        grpc.insecure_channel(f"127.0.0.1:{ports[1]}") as channel,
-        httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}", timeout=20) as rest,
-        httpx.Client(base_url=f"http://127.0.0.1:{ports[2]}", timeout=20) as metrics,
+        grpc.insecure_channel(f"127.0.0.1:{ports[1]}", NO_PROXY) as channel,
+        client(ports[0]) as rest,
+        client(ports[2]) as metrics,
     ):
         try:
             await_port(ports[0], process)
@@ -285,11 +292,24 @@ def test_too_many_at_once_are_told_to_come_back(tmp_path: Path) -> None:
     with run_proxy(tmp_path, lambda text: few.sub("limit_conn requests 1", text)) as place:
         with futures.ThreadPoolExecutor() as pool:
             waiting = pool.submit(place.rest.get, f"{MODEL}/slow")
-            time.sleep(0.3)
+            while not place.asked:
+                time.sleep(0.01)
             answer = place.rest.get(MODEL)
             assert waiting.result().status_code == 200
         assert answer.status_code == 429
         assert "under way here: try again" in answer.json()["error"]
+
+
+def test_a_busy_server_is_ready_all_the_same(tmp_path: Path) -> None:
+    few = re.compile(r"limit_conn requests \d+")
+    with run_proxy(tmp_path, lambda text: few.sub("limit_conn requests 1", text)) as place:
+        with futures.ThreadPoolExecutor() as pool:
+            waiting = pool.submit(place.rest.get, f"{MODEL}/slow")
+            while not place.asked:
+                time.sleep(0.01)
+            assert place.metrics.get(f"{MODEL}/metadata").status_code == 200
+            assert waiting.result().status_code == 200
+        assert place.metrics.get(MODEL).status_code == 404
 
 
 def test_a_server_that_is_away_is_said_to_be_away(tmp_path: Path) -> None:

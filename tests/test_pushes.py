@@ -10,9 +10,10 @@ from pipeline import pushes
 from pipeline.workdir import Workdir
 from pipeline.wrong_call import WrongCall
 from serving import model_config
+from serving.server_state import Server
 from serving.version_commands import promote_version, roll_back
 
-SILENT = "http://127.0.0.1:9"  # discard: nothing answers
+SILENT = Server("http://127.0.0.1:9")  # discard: nothing answers
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_versions_are_remembered_by_number_not_by_word(workdir: Workdir) -> None
 def test_a_folder_that_follows_what_is_pushed_is_not_pinned(workdir: Workdir) -> None:
     assert pushes.pinned(workdir.serving) == ""
     run(workdir, 100)
-    promote_version(workdir.serving, "latest", url=SILENT)
+    promote_version(workdir.serving, "latest", server=SILENT)
     assert pushes.pinned(workdir.serving) == ""
 
 
@@ -127,7 +128,7 @@ def test_a_push_after_a_rollback_neither_serves_nor_changes_the_state(workdir: W
 def test_a_pinned_version_that_was_removed_is_none(workdir: Workdir) -> None:
     put(workdir, 100)
     put(workdir, 200)
-    promote_version(workdir.serving, "100", url=SILENT)
+    promote_version(workdir.serving, "100", server=SILENT)
     shutil.rmtree(workdir.serving / "100")
     assert pushes.pinned(workdir.serving) == "0"
 
@@ -155,7 +156,7 @@ def test_the_words_after_a_push_over_a_later_one_name_both(workdir: Workdir) -> 
 
 def test_the_words_after_a_push_into_a_pinned_folder_say_how_to_serve_it(workdir: Workdir) -> None:
     run(workdir, 100)
-    promote_version(workdir.serving, "100", url=SILENT)
+    promote_version(workdir.serving, "100", server=SILENT)
     run(workdir, 200)
     pushed, served, pinned = pushes.words_on_serving(workdir, 200)
     assert (pushed[-3:], served[-3:]) == ("200", "100")

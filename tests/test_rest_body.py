@@ -99,12 +99,18 @@ def test_too_many_bytes_at_once_are_429_and_room_comes_back() -> None:
         pass
 
 
-def test_a_body_of_unknown_length_counts_as_the_largest() -> None:
-    bodies, chunked = Bodies(LIMITS), (b"transfer-encoding", b"chunked")
-    with bodies.held(151):
-        assert status([part(b"a")], chunked, bodies=bodies) == 429
+@pytest.mark.parametrize(
+    "announced", [(b"transfer-encoding", b"chunked"), (b"content-length", b"100")]
+)
+def test_what_has_come_of_a_body_counts_and_not_what_may_come(
+    announced: tuple[bytes, bytes],
+) -> None:
+    bodies, parts = Bodies(LIMITS), [part(bytes(30), more=True), part(bytes(70))]
+    with bodies.held(200):
+        assert read([part(b"a")], announced, bodies=bodies) == b"a"
+        assert status(parts, announced, bodies=bodies) == 429
     with bodies.held(150):
-        assert read([part(b"a")], chunked, bodies=bodies) == b"a"
+        assert read(parts, announced, bodies=bodies) == bytes(100)
 
 
 def test_a_body_that_was_read_counts_as_what_it_unpacked_to() -> None:

@@ -1,6 +1,7 @@
 """JSON to arrays and back: both ways of reading agree, and what does not fit is said."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from serving.errors import ServingError
 from serving.rest import answers, codec
 from serving.rest.explain import careful_array
+from serving.rest.quick import quick_array
 from serving.signatures import Signature, TensorSpec
 
 MOST = 8
@@ -81,10 +83,10 @@ def test_what_the_quick_way_takes_the_careful_way_reads_alike(kind: type, name: 
         values = nested(generator, int(generator.choice(4)))
         if generator.random() < 0.5:  # whole numbers alone, else few would be taken as such
             values = json.loads(json.dumps(values), parse_float=lambda text: 1)
-        quick = codec._quick_array(values, wanted)
-        if quick is not None:
+        found = quick_array(values, wanted)
+        if found is not None:
             taken += 1
-            np.testing.assert_array_equal(quick, careful_array(values, wanted), strict=True)
+            np.testing.assert_array_equal(found, careful_array(values, wanted), strict=True)
     assert taken > 50
 
 
@@ -182,3 +184,15 @@ def test_several_outputs_make_objects_and_bytes_are_base64_by_name() -> None:
     outputs = {"n": np.array([7]), "raw_bytes": np.array([b"\xff"], object)}
     row = json.loads(answers.write_outputs(outputs, row=True))
     assert row == {"predictions": [{"n": 7, "raw_bytes": {"b64": "/w=="}}]}
+
+
+def test_texts_among_numbers_are_not_given_the_room_of_the_longest() -> None:
+    def peak(values: list[object]) -> int:
+        tracemalloc.start()
+        assert quick_array(values, spec(np.float32, "float")) is None
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    assert peak(["a" * 100_000, *(["b"] * 1_000)]) < 1_000_000
+    assert peak([1, "a" * 1_000_000]) < 1_000_000

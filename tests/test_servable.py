@@ -4,6 +4,7 @@ The folders hold real models; `refresh` is called instead of waiting for its tur
 """
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -226,6 +227,47 @@ def test_policy_and_labels_follow_the_configuration_while_it_changes(base: Path)
         assert newest(manager) == 3
         with pytest.raises(ServingError, match=r"Specific\(mnist, 1\)"):
             manager.find("mnist", number=1)
+
+    run(base, scenario, file)
+
+
+def test_a_label_moves_when_its_version_serves(base: Path) -> None:
+    file = base.parent / "models.config"
+    lose_the_shard(add(base, 2))
+    write(file, base, Policy("specific", versions=(1,)), stable=1)
+
+    async def scenario(manager: Any) -> None:
+        write(file, base, Policy("specific", versions=(2,)), stable=2)
+        await manager.refresh()
+        assert "cannot be read" in states(manager)[2]
+        assert manager.find("mnist", label="stable").number == 1
+        shutil.rmtree(base / "2")
+        add(base, 2)
+        await manager.refresh()
+        assert manager.find("mnist", label="stable").number == 2
+
+    run(base, scenario, file)
+
+
+def test_a_configuration_that_could_not_be_read_once_is_read_the_next_time(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = base.parent / "models.config"
+    add(base, 2)
+    write(file, base, Policy())
+
+    async def scenario(manager: Any) -> None:
+        write(file, base, Policy("specific", versions=(1,)))
+        with monkeypatch.context() as patch:
+
+            def fails(*_: object) -> str:
+                raise OSError(errno.EIO, "Input/output error")
+
+            patch.setattr(Path, "read_text", fails)
+            await manager.refresh()
+        assert newest(manager) == 2
+        await manager.refresh()
+        assert newest(manager) == 1
 
     run(base, scenario, file)
 

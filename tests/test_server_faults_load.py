@@ -25,8 +25,7 @@ from PIL import Image
 pytestmark = pytest.mark.slow
 
 MIB = 1 << 20
-SWAPS = int(os.environ.get("SWAPS", "0"))
-SWAP_SECONDS = 6.0
+SWAPS = int(os.environ.get("SWAPS", "12"))
 POLL = ("--poll-seconds", "0.02")
 PREDICT = "/v1/models/mnist:predict"
 # Two rows a call, one call at a time and four calls waiting: 64 clients are far too many.
@@ -173,10 +172,9 @@ def test_versions_swap_under_load_without_one_failed_request(server: Any, folder
 
     wait_until(lambda: serves(1), 5)
     memory = [server.memory()]
-    end = time.monotonic() + SWAP_SECONDS
     number = 1
     with clients(server.port, GOOD, 3) as running:
-        while number <= SWAPS if SWAPS else time.monotonic() < end:
+        while number <= SWAPS:
             number += 1
             add_version(folder, number)
             wait_until(lambda wanted=number: serves(wanted), 20)
@@ -185,7 +183,6 @@ def test_versions_swap_under_load_without_one_failed_request(server: Any, folder
             if number % 20 == 0:
                 memory.append(server.memory())
     print(f"{number - 1} swaps, {running.codes[200]} requests")
-    assert number > 10
     assert not running.errors
     assert set(running.codes) == {200}
     assert len(running.versions) > 10

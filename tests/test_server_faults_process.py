@@ -292,7 +292,7 @@ def test_grpc_asks_for_the_token_too(guarded: Any, token: str | None, code: str)
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "mnist"
     metadata = [("authorization", f"Bearer {token}")] if token else []
-    with grpc.insecure_channel(guarded.grpc_target) as channel:
+    with grpc.insecure_channel(guarded.grpc_target, [("grpc.enable_http_proxy", 0)]) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
         call = stub.GetModelStatus.future(request, timeout=10, metadata=metadata)
         assert call.code().name == code

@@ -72,6 +72,8 @@ def deep(opening: str, closing: str) -> str:
         (deep('{"a":', "}"), ""),
         ('{"instances": ' + "[" * DEEP, "JSON Parse error"),
         ('{"instances": [NaN, ' + "[" * DEEP, "JSON Parse error"),
+        ('{"instances": ["' + "a" * 4 * MIB + '"' + ', "b"' * 200 + "]}", "element: 0"),
+        ('{"instances": [1, "' + "a" * 4 * MIB + '"]}', "element: 1"),
         ('{"a": NaN, "instances": ' + "[" * DEEP + "]" * DEEP + "}", ""),
     ],
 )

@@ -1,10 +1,12 @@
 """The commands versions, promote and rollback, alone and while a server runs."""
 
+import contextlib
 import http.server
 import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import pytest
 
 from serving import model_config, promotion, rollout
 from serving.model_config import ModelConfig, Policy
+from serving.server_state import Server, version_states
 from serving.version_commands import promote_version, roll_back, show_versions
 
-SILENT = "http://127.0.0.1:9"  # discard: nothing answers
+SILENT = Server("http://127.0.0.1:9")  # discard: nothing answers
 POLL = ("--poll-seconds", "0.1")
 
 
@@ -55,6 +58,7 @@ class ServerLikeTfServing(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Status)
         self.base, self.broken = base, set[int]()
         self.refused: list[str] = []
+        self.token = ""
         self._loaded: set[int] = set()
         self._labels: dict[str, int] = {}
         self.look()
@@ -81,6 +85,9 @@ class Status(http.server.BaseHTTPRequestHandler):
     server: ServerLikeTfServing
 
     def do_GET(self) -> None:
+        if self.server.token and self.headers["Authorization"] != f"Bearer {self.server.token}":
+            self.send_error(401)
+            return
         entries = [
             {
                 "version": str(version),
@@ -110,7 +117,7 @@ def server(base: Path) -> Iterator[ServerLikeTfServing]:
 def test_promotion_pins_the_version_and_makes_it_stable(
     base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert promote_version(base, "2", url=SILENT) == 0
+    assert promote_version(base, "2", server=SILENT) == 0
     assert state(base) == (pinned(2), {"stable": 2}, 2)
     assert "mnist: 2 serves and is stable; newer versions wait." in capsys.readouterr().out
     put(base, 5)
@@ -118,9 +125,9 @@ def test_promotion_pins_the_version_and_makes_it_stable(
 
 
 def test_a_second_promotion_changes_nothing(base: Path) -> None:
-    assert promote_version(base, "2", url=SILENT) == 0
+    assert promote_version(base, "2", server=SILENT) == 0
     before = model_config.file_of(base).read_text()
-    assert promote_version(base, "2", url=SILENT) == 0
+    assert promote_version(base, "2", server=SILENT) == 0
     assert model_config.file_of(base).read_text() == before
 
 
@@ -138,7 +145,7 @@ def test_the_first_canary_makes_what_serves_stable(
 def test_a_newer_canary_gets_the_requests_without_a_label_and_stable_stays(
     base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    promote_version(base, "1", url=SILENT)
+    promote_version(base, "1", server=SILENT)
     for _ in range(2):
         assert promote_version(base, "3", "canary", SILENT) == 0
         assert state(base) == (pinned(1, 3), {"stable": 1, "canary": 3}, 3)
@@ -146,17 +153,17 @@ def test_a_newer_canary_gets_the_requests_without_a_label_and_stable_stays(
 
 
 def test_a_canary_that_is_promoted_is_stable_and_alone(base: Path) -> None:
-    promote_version(base, "1", url=SILENT)
+    promote_version(base, "1", server=SILENT)
     promote_version(base, "3", "canary", SILENT)
-    promote_version(base, "3", url=SILENT)
+    promote_version(base, "3", server=SILENT)
     assert state(base) == (pinned(3), {"stable": 3}, 3)
 
 
 def test_promoting_latest_follows_what_is_pushed_again(
     base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    promote_version(base, "1", url=SILENT)
-    assert promote_version(base, "latest", url=SILENT) == 0
+    promote_version(base, "1", server=SILENT)
+    assert promote_version(base, "latest", server=SILENT) == 0
     assert state(base) == (Policy(), {}, 3)
     assert "the newest version serves, now 3; no labels" in capsys.readouterr().out
     put(base, 5)
@@ -173,7 +180,7 @@ def test_a_rollback_goes_one_complete_version_back_and_stays_there(base: Path) -
 
 
 def test_a_rollback_of_a_canary_goes_back_to_the_stable_version(base: Path) -> None:
-    promote_version(base, "1", url=SILENT)
+    promote_version(base, "1", server=SILENT)
     promote_version(base, "3", "canary", SILENT)
     assert roll_back(base, SILENT) == 0
     assert state(base) == (pinned(1), {"stable": 1}, 1)
@@ -188,7 +195,7 @@ def test_a_rollback_passes_over_what_is_not_complete(base: Path) -> None:
 def test_a_rollback_with_nothing_before_says_so_and_changes_nothing(
     base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    promote_version(base, "1", url=SILENT)
+    promote_version(base, "1", server=SILENT)
     before = model_config.file_of(base).read_text()
     assert roll_back(base, SILENT) == 2
     words = "expected a version before the one that serves (1); the complete ones are 1, 2, 3\n"
@@ -219,7 +226,7 @@ def test_a_workdir_that_is_not_there_is_not_made(
     version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nowhere = tmp_path / "no" / "serving" / "mnist"
-    assert promote_version(nowhere, version, url=SILENT) == roll_back(nowhere, SILENT) == 2
+    assert promote_version(nowhere, version, server=SILENT) == roll_back(nowhere, SILENT) == 2
     assert f"expected versions in {nowhere}; `mnist-tfx run`" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
 
@@ -227,7 +234,7 @@ def test_a_workdir_that_is_not_there_is_not_made(
 def test_a_wrong_file_is_named_and_left(base: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = model_config.file_of(base)
     file.write_text("nonsense")
-    codes = promote_version(base, "1", url=SILENT), roll_back(base), show_versions(base)
+    codes = promote_version(base, "1", server=SILENT), roll_back(base), show_versions(base)
     assert codes == (2, 2, 2)
     words = capsys.readouterr().err.splitlines()
     assert [line.partition(": ")[0] for line in words] == [str(file)] * 3
@@ -238,9 +245,9 @@ def test_a_running_server_loads_a_version_before_its_label_moves(
     base: Path, server: ServerLikeTfServing, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in ("3", "1", "2"):
-        assert promote_version(base, number, url=server.url) == 0
+        assert promote_version(base, number, server=Server(server.url)) == 0
         assert f"The server at {server.url} has loaded what that takes." in capsys.readouterr().out
-    assert roll_back(base, server.url) == 0
+    assert roll_back(base, Server(server.url)) == 0
     server.look()
     assert server.refused == []
     assert state(base) == (pinned(1), {"stable": 1}, 1)
@@ -260,14 +267,36 @@ def test_moving_a_label_at_once_is_what_tf_serving_refuses(
 def test_a_version_that_a_server_cannot_load_is_not_promoted(
     base: Path, server: ServerLikeTfServing, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    promote_version(base, "3", url=server.url)
+    promote_version(base, "3", server=Server(server.url))
     before = model_config.file_of(base).read_text()
     server.broken.add(2)
-    assert roll_back(base, server.url) == 1
+    assert roll_back(base, Server(server.url)) == 1
     assert capsys.readouterr().err == (
         f"mnist 2 cannot be served: no weights\n{base} is served as before.\n"
     )
     assert model_config.file_of(base).read_text() == before
+
+
+def test_what_another_command_wrote_while_a_version_was_being_loaded_holds(
+    base: Path,
+    server: ServerLikeTfServing,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    promote_version(base, "3", server=Server(server.url))
+    load = rollout._await
+
+    def load_while_another_comes(*given: Any) -> None:
+        load(*given)
+        promote_version(base, "1", server=SILENT)
+
+    monkeypatch.setattr(rollout, "_await", load_while_another_comes)
+    capsys.readouterr()
+    assert promote_version(base, "2", server=Server(server.url)) == 1
+    assert "another command changed what mnist serves meanwhile; that holds" in (
+        capsys.readouterr().err
+    )
+    assert state(base) == (pinned(1), {"stable": 1}, 1)
 
 
 def test_a_server_that_looks_elsewhere_does_not_hold_a_promotion_up(
@@ -280,7 +309,7 @@ def test_a_server_that_looks_elsewhere_does_not_hold_a_promotion_up(
     monkeypatch.setattr(rollout, "NOTICE_SECONDS", 0.2)
     elsewhere = tmp_path / "elsewhere" / "serving" / "mnist"
     put(elsewhere, 7, 8)
-    assert promote_version(elsewhere, "7", url=server.url) == 0
+    assert promote_version(elsewhere, "7", server=Server(server.url)) == 0
     assert state(elsewhere) == (pinned(7), {"stable": 7}, 7)
     assert "A server that runs takes it over within seconds" in capsys.readouterr().out
 
@@ -288,7 +317,7 @@ def test_a_server_that_looks_elsewhere_does_not_hold_a_promotion_up(
 def test_the_table_lists_newest_first_what_is_there_and_what_is_missing(
     base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    promote_version(base, "2", url=SILENT)
+    promote_version(base, "2", server=SILENT)
     promote_version(base, "1", "canary", SILENT)
     capsys.readouterr()
     assert show_versions(base, SILENT) == 0
@@ -303,14 +332,14 @@ def test_the_table_lists_newest_first_what_is_there_and_what_is_missing(
         ["complete", "canary", "wanted", "-"],
     ]
     assert rows[4].startswith("Requests without a label reach 2: the folder is pinned; `mnist-tfx")
-    assert rows[5] == f"No model server that knows mnist answers at {SILENT}."
+    assert rows[5] == f"No model server that knows mnist answers at {SILENT.url}."
 
 
 def test_the_table_shows_what_a_server_says(
     base: Path, server: ServerLikeTfServing, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.broken.add(3)
-    assert show_versions(base, server.url) == 0
+    assert show_versions(base, Server(server.url)) == 0
     words = capsys.readouterr().out
     assert "wanted  END: no weights\n" in words
     assert "Requests without a label reach 3, the newest.\n" in words
@@ -320,7 +349,7 @@ def test_the_table_shows_what_a_server_says(
 def test_the_table_names_labels_of_versions_that_are_gone(
     base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    promote_version(base, "2", url=SILENT)
+    promote_version(base, "2", server=SILENT)
     shutil.rmtree(base / "2")
     show_versions(base, SILENT)
     words = capsys.readouterr().out
@@ -335,11 +364,19 @@ def test_an_empty_folder_says_how_to_fill_it(
     assert "; `mnist-tfx run` pushes one." in capsys.readouterr().out
 
 
+def test_a_server_that_wants_a_token_is_asked_with_it(server: ServerLikeTfServing) -> None:
+    server.token = "s3cret"
+    assert version_states(Server(server.url), "mnist") is None
+    found = version_states(Server(server.url, "s3cret"), "mnist")
+    assert found
+    assert found[3].state == "AVAILABLE"
+
+
 @pytest.mark.parametrize("url", ["no url", "ftp://127.0.0.1", "http://nowhere.invalid:99999"])
 def test_an_address_that_makes_no_sense_is_no_server(
     url: str, base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert show_versions(base, url) == 0
+    assert show_versions(base, Server(url)) == 0
     assert f"No model server that knows mnist answers at {url}." in capsys.readouterr().out
 
 
@@ -350,11 +387,13 @@ def test_the_embedded_server_answers_every_request_while_labels_move(
     base = tmp_path / "serving" / "mnist"
     for seed in (1, 2):
         save_digits(base / str(seed), seed)
-    promote_version(base, "2", url=SILENT)
+    promote_version(base, "2", server=SILENT)
     body = json.dumps({"instances": [[[0] * 28] * 28]}).encode()
     done = threading.Event()
     seen: list[tuple[int, str]] = []
-    with running_server("--model-config-file", model_config.file_of(base), *POLL) as server:
+    options = ("--model-config-file", model_config.file_of(base), *POLL)
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running_server(*options))
 
         def ask() -> None:
             while not done.is_set():
@@ -362,12 +401,16 @@ def test_the_embedded_server_answers_every_request_while_labels_move(
                     answer = server.client.post(f"/v1/models/mnist{place}:predict", content=body)
                     seen.append((answer.status_code, answer.headers.get("x-model-version", "")))
 
-        asking = threading.Thread(target=ask)
-        asking.start()
-        url = str(server.client.base_url)
-        codes = [roll_back(base, url), promote_version(base, "2", url=url), roll_back(base, url)]
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        asking = pool.submit(ask)
+        this = Server(str(server.client.base_url))
+        codes = [
+            roll_back(base, this),
+            promote_version(base, "2", server=this),
+            roll_back(base, this),
+        ]
         done.set()
-        asking.join()
+        asking.result()  # raises what became of a request that got no answer
     assert codes == [0, 0, 0]
     assert {code for code, _ in seen} == {200}
     assert {version for _, version in seen} == {"1", "2"}

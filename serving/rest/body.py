@@ -2,8 +2,8 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 from starlette.types import Receive, Scope
 
@@ -42,6 +42,12 @@ class Bodies:
         finally:
             self._held -= size
 
+    @contextmanager
+    def growing(self) -> Iterator[Callable[[int], None]]:
+        """Yields a function that counts more bytes of a request; it raises as `held`."""
+        with ExitStack() as parts:
+            yield lambda size: parts.enter_context(self.held(size))
+
     @asynccontextmanager
     async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
         """Yields the body, decompressed; its bytes count as long as the block lasts.
@@ -51,25 +57,18 @@ class Bodies:
             bytes are held.
           ClientGone: the client left.
         """
-        with self.held(self._expected_size(scope)):
-            body = await self._decoded(scope, await self._read_in_time(receive))
+        declared = header(scope, b"content-length")
+        if declared.isdigit() and int(declared) > self._limits.body_bytes:
+            raise self._too_large()
+        with self.growing() as count:  # what has come: what is declared may never come
+            body = await self._decoded(scope, await self._read_in_time(receive, count))
         with self.held(len(body)):
             yield body
 
-    def _expected_size(self, scope: Scope) -> int:
-        """Returns the bytes to set aside for a request: what it declares, or the most."""
-        declared = header(scope, b"content-length")
-        if not declared.isdigit():
-            chunked = header(scope, b"transfer-encoding")
-            return self._limits.body_bytes if chunked else 0
-        if int(declared) > self._limits.body_bytes:
-            raise self._too_large()
-        return int(declared)
-
-    async def _read_in_time(self, receive: Receive) -> bytes:
+    async def _read_in_time(self, receive: Receive, count: Callable[[int], None]) -> bytes:
         try:
             async with asyncio.timeout(self._limits.read_seconds):
-                return await self._read_all(receive)
+                return await self._read_all(receive, count)
         except TimeoutError as error:
             raise ServingError(
                 Code.DEADLINE_EXCEEDED,
@@ -87,7 +86,7 @@ class Bodies:
             )
         return await asyncio.to_thread(self._unzipped, body)
 
-    async def _read_all(self, receive: Receive) -> bytes:
+    async def _read_all(self, receive: Receive, count: Callable[[int], None]) -> bytes:
         parts: list[bytes] = []
         size = 0
         while True:
@@ -98,6 +97,7 @@ class Bodies:
             size += len(part)
             if size > self._limits.body_bytes:
                 raise self._too_large()
+            count(len(part))
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -84,5 +84,5 @@ def channel(target: Target) -> Iterator[grpc.Channel]:
     """A connection to the gRPC port."""
     if not target.grpc:
         pytest.skip("CONFORMANCE_GRPC names no server")
-    with grpc.insecure_channel(target.grpc) as connected:
+    with grpc.insecure_channel(target.grpc, [("grpc.enable_http_proxy", 0)]) as connected:
         yield connected

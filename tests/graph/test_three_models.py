@@ -12,6 +12,7 @@ import pytest
 
 from components import data, versions
 from serving import model_config
+from serving.server_state import Server
 from serving.version_commands import promote_version
 from tests.graph.runs import comparison, program, smoke, states
 
@@ -211,7 +212,7 @@ def reused(
         shutil.copytree(workdir / name, kept / name)
     serving = workdir / "serving" / "mnist"
     shutil.copytree(serving / str(versions.latest(serving)), serving / "1")
-    assert promote_version(serving, "1", url="http://127.0.0.1:9") == 0
+    assert promote_version(serving, "1", server=Server("http://127.0.0.1:9")) == 0
     before = comparison(workdir)
     done = smoke(workdir, "--no-tune")
     found = Reused(workdir, done, before, comparison(workdir), model_config.served_version(serving))
