@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test test-flink check kubeflow doctor bench lock clean
+.PHONY: help setup run serve test test-flink test-dataflow check kubeflow doctor bench lock clean
 
 BIN := .venv/bin
 FLINK ?= runs/flink
@@ -14,7 +14,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject
 GPU := --extra gpu --overrides requirements/gpu-overrides.txt
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
 	@echo 'For example: make run ARGS="--profile smoke", make test ARGS="-k registry"'
 
 setup:  ## Make .venv with all that is needed (EXTRA=gpu adds CUDA, EXTRA=cpu goes back)
@@ -38,7 +38,10 @@ test: setup  ## Run the quick tests, then, if they pass, the slow ones
 # The cluster of the tests has ports and logs of its own; what was fetched once is in FLINK.
 test-flink: setup  ## Run smoke on a Flink cluster of several processes (needs Java 11 to 17, Maven)
 	@$(BIN)/python -m pipeline.flink fetch --folder $(FLINK)
-	@FLINK_FOLDER=$(FLINK) $(PYTEST) tests/flink/on_flink.py tests/flink/on_dataflow.py -v $(ARGS)
+	@FLINK_FOLDER=$(FLINK) $(PYTEST) tests/flink/on_flink.py -v $(ARGS)
+
+test-dataflow: setup  ## Build Dataflow's jobs from the graph, without a cloud
+	@$(PYTEST) tests/flink/on_dataflow.py -v $(ARGS)
 
 check: setup  ## Check style and types
 	$(BIN)/ruff check .

@@ -63,7 +63,7 @@ def _components(last: str, given: Given) -> list[Any]:
     from components.statistics_gen import StatisticsGen
 
     example_gen = MnistExampleGen(given.data, "", dict.fromkeys(data.SPLITS, 0), "")
-    schema = schema_gen.CommittedSchema(schema_gen.SCHEMA_FILE.read_text())
+    schema = schema_gen.CommittedSchema(schema_gen.SCHEMA_FILE.read_text(), "")
     examples, schema_out = example_gen.outputs["examples"], schema.outputs["schema"]
     statistics = StatisticsGen(examples, schema_out, "")
     validator = StrictExampleValidator(statistics.outputs["statistics"], schema_out, "")
@@ -98,7 +98,7 @@ def _evaluation(given: Given, examples: Any, schema: Any) -> list[Any]:
     model, none = served.outputs["model"], nothing.outputs["model"]
     evaluator = ComparingEvaluator(
         *(examples, schema, model, none),
-        evaluation_config(floor=0.0, test_images=10_000),
+        evaluation_config(floor=0.0),
         code="",
     ).with_id(f"Evaluator.{MODEL}")
     return [served, nothing, evaluator]

@@ -122,8 +122,11 @@ def _cluster(folder: pathlib.Path | None) -> Iterator[state.Cluster | None]:
         if all((running := state.started(folder)).running().values()):
             yield running
             return
-    yield clusters.start(folder, fetched(folder), ClusterSettings())
-    clusters.stop(folder)
+    started = clusters.start(folder, fetched(folder), ClusterSettings())
+    try:
+        yield started
+    finally:
+        clusters.stop(folder)
 
 
 if __name__ == "__main__":

@@ -33,12 +33,11 @@ def read_evaluation(uri: str) -> Evaluation:
             by_digit[digit], images[digit] = values[ACCURACY], int(values[COUNT])
         else:
             overall = values
-    failures = [] if not overall else _failures(uri)
     return Evaluation(
         accuracy=overall[ACCURACY],
         loss=overall[LOSS],
         accuracy_by_digit=dict(sorted(by_digit.items())),
-        failures=failures,
+        failures=_failures(uri),
         images=int(overall[COUNT]),
         images_by_digit=dict(sorted(images.items())),
     )

@@ -4,17 +4,18 @@ from typing import Any
 from unittest import mock
 
 import tensorflow_model_analysis as tfma
-from google.protobuf import text_format
+from google.protobuf import json_format, text_format
 from tfx import types
 from tfx.components.evaluator import executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ExecutionParameter
 from tfx.utils import json_utils
 from tfx_bsl.coders import batch_util
 
 from components import baseline, data
 from components.channels import Artifacts
+from components.code_property import with_code
+from components.examples_facts import facts_of
 from components.features import LABEL
 from components.spread_reading import spread_reading
 
@@ -32,15 +33,14 @@ TYPICAL_ACCURACY = 0.99
 BATCH = 256
 
 
-def evaluation_config(floor: float, test_images: int) -> tfma.EvalConfig:
+def evaluation_config(floor: float) -> tfma.EvalConfig:
     """Returns what is measured on `test`, overall and by digit, and what blesses a model.
+
+    How much worse than the served model it may be is set by `with_margin`, which knows the data.
 
     Args:
       floor: the least accuracy.
-      test_images: how many there are; the more, the smaller a loss against the served model that
-        chance explains.
     """
-    margin = chance_margin(test_images)
     specs = "".join(
         f'model_specs {{ name: "{name}" signature_name: "examples" label_key: "{LABEL}" '
         f'prediction_key: "probabilities" is_baseline: {str(name == BASELINE).lower()} }}\n'
@@ -59,13 +59,27 @@ def evaluation_config(floor: float, test_images: int) -> tfma.EvalConfig:
             slicing_specs {{}}  # overall; a plain threshold would apply to every digit as well
             threshold {{
               value_threshold {{ lower_bound {{ value: {floor} }} }}
-              change_threshold {{ direction: HIGHER_IS_BETTER absolute {{ value: {-margin} }} }}
+              change_threshold {{ direction: HIGHER_IS_BETTER absolute {{ value: 0 }} }}
             }}
           }}
         }}
       }}
     """
     return text_format.Parse(text, tfma.EvalConfig())
+
+
+def with_margin(config: str, images: int) -> str:
+    """Returns an evaluation's configuration for so many images.
+
+    Args:
+      config: a `tfma.EvalConfig` as JSON.
+      images: of `test`; the more, the smaller a loss that chance explains.
+    """
+    changed = json_format.Parse(config, tfma.EvalConfig())
+    for metric in (metric for spec in changed.metrics_specs for metric in spec.metrics):
+        for slices in metric.per_slice_thresholds:
+            slices.threshold.change_threshold.absolute.value = -chance_margin(images)
+    return str(json_format.MessageToJson(changed, preserving_proto_field_name=True))
 
 
 def chance_margin(images: int) -> float:
@@ -87,6 +101,9 @@ class Executor(executor.Executor):
         key = standard_component_specs.BASELINE_MODEL_KEY
         if baseline.is_empty(artifact_utils.get_single_instance(input_dict[key])):
             input_dict = {k: v for k, v in input_dict.items() if k != key}
+        images = facts_of(artifact_utils.get_single_instance(input_dict["examples"]))[data.TEST]
+        config = with_margin(exec_properties["eval_config"], images)
+        exec_properties = {**exec_properties, "eval_config": config}
         sizes = {"min_batch_size": BATCH, "max_batch_size": BATCH}
         with (  # neither has an option
             mock.patch.object(batch_util, "GetBatchElementsKwargs", return_value=sizes),
@@ -98,10 +115,7 @@ class Executor(executor.Executor):
 class ComparingEvaluatorSpec(standard_component_specs.EvaluatorSpec):
     """TFX's, and the code's digest."""
 
-    PARAMETERS = {
-        **standard_component_specs.EvaluatorSpec.PARAMETERS,
-        "code": ExecutionParameter(type=str),
-    }
+    PARAMETERS = with_code(standard_component_specs.EvaluatorSpec)
 
 
 class ComparingEvaluator(base_beam_component.BaseBeamComponent):

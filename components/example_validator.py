@@ -7,9 +7,9 @@ from tfx import types
 from tfx.components.example_validator import executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ExecutionParameter
 
 from components.channels import Artifacts
+from components.code_property import with_code
 
 
 class AnomaliesFound(ValueError):
@@ -62,10 +62,7 @@ def in_words(anomalies: anomalies_pb2.Anomalies) -> list[str]:
 class StrictExampleValidatorSpec(standard_component_specs.ExampleValidatorSpec):
     """TFX's, and the code's digest."""
 
-    PARAMETERS = {
-        **standard_component_specs.ExampleValidatorSpec.PARAMETERS,
-        "code": ExecutionParameter(type=str),
-    }
+    PARAMETERS = with_code(standard_component_specs.ExampleValidatorSpec)
 
 
 class StrictExampleValidator(base_component.BaseComponent):

@@ -43,7 +43,7 @@ class Executor(base_executor.BaseExecutor):
 class CommittedSchemaSpec(types.ComponentSpec):
     """See `CommittedSchema`."""
 
-    PARAMETERS = {"schema_text": ExecutionParameter(type=str)}
+    PARAMETERS = {name: ExecutionParameter(type=str) for name in ("schema_text", "code")}
     INPUTS: dict[str, Any] = {}
     OUTPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
 
@@ -54,7 +54,7 @@ class CommittedSchema(base_component.BaseComponent):
     SPEC_CLASS = CommittedSchemaSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, schema_text: str) -> None:
-        """Takes the schema as text."""
+    def __init__(self, schema_text: str, code: str) -> None:
+        """Takes the schema as text, and the code's digest."""
         channel = types.Channel(type=standard_artifacts.Schema)
-        super().__init__(CommittedSchemaSpec(schema_text=schema_text, schema=channel))
+        super().__init__(CommittedSchemaSpec(schema_text=schema_text, schema=channel, code=code))

@@ -6,9 +6,9 @@ from tfx import types
 from tfx.components.statistics_gen import executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ExecutionParameter
 
 from components.channels import Artifacts
+from components.code_property import with_code
 from components.spread_reading import spread_reading
 
 
@@ -29,10 +29,7 @@ class Executor(executor.Executor):
 class StatisticsGenSpec(standard_component_specs.StatisticsGenSpec):
     """TFX's, and the code's digest."""
 
-    PARAMETERS = {
-        **standard_component_specs.StatisticsGenSpec.PARAMETERS,
-        "code": ExecutionParameter(type=str),
-    }
+    PARAMETERS = with_code(standard_component_specs.StatisticsGenSpec)
 
 
 class StatisticsGen(base_beam_component.BaseBeamComponent):

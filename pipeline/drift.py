@@ -37,6 +37,9 @@ def show_drift(path: pathlib.Path, log: pathlib.Path | None) -> int:
     except CannotCompare as error:
         print(error, file=sys.stderr)
         return WRONG_CALL
+    except OSError as error:
+        print(f"expected to read {folder} and to write to {workdir.root}; {error}", file=sys.stderr)
+        return WRONG_CALL
 
 
 def _check(workdir: Workdir, folder: pathlib.Path) -> None:
@@ -95,9 +98,14 @@ class _Data:
         from components.training.dataset import read_split
         from pipeline import store
 
-        metadata = store.connect(workdir.metadata)
-        examples = store.outputs_of(metadata, "MnistExampleGen").get("examples")
-        found = store.outputs_of(metadata, "StatisticsGen").get("statistics")
+        try:
+            metadata = store.connect_to_read(workdir.metadata)
+            examples = store.outputs_of(metadata, "MnistExampleGen").get("examples")
+            found = store.outputs_of(metadata, "StatisticsGen").get("statistics")
+        except store.UNREADABLE as error:
+            raise CannotCompare(
+                f"expected a run's ML Metadata at {workdir.metadata}; it cannot be read: {error}"
+            ) from error
         if examples is None or found is None:
             raise CannotCompare(
                 f"expected a run in {workdir.root} that read its data; none did: run "

@@ -42,7 +42,6 @@ class GraphSettings:
 
     Attributes:
       data: where the data is, `sha256` its digest, `images` how many of each split (0: all).
-      test_images: how many images `test` has, for the margin that chance explains.
       models: by name, in the order of the report.
       served_state: as `pinned`, see `BaselineFinder`.
       schema_text: the committed schema.
@@ -52,7 +51,6 @@ class GraphSettings:
     data: str
     sha256: str
     images: Mapping[str, int]
-    test_images: int
     models: Mapping[str, ModelNodes]
     accuracy_floor: float
     served_state: str
@@ -88,7 +86,7 @@ def _data_nodes(settings: GraphSettings) -> tuple[BaseChannel, BaseChannel, list
     example_gen = MnistExampleGen(
         settings.data, settings.sha256, dict(settings.images), code_digest("components.example_gen")
     )
-    schema_gen = CommittedSchema(settings.schema_text)
+    schema_gen = CommittedSchema(settings.schema_text, code_digest("components.schema_gen"))
     examples, schema = example_gen.outputs["examples"], schema_gen.outputs["schema"]
     statistics = StatisticsGen(examples, schema, code_digest("components.statistics_gen"))
     validator = StrictExampleValidator(
@@ -154,7 +152,7 @@ def _evaluators(
             schema=schema,
             model=model,
             baseline_model=baseline,
-            config=evaluation_config(settings.accuracy_floor, settings.test_images),
+            config=evaluation_config(settings.accuracy_floor),
             code=code_digest("components.evaluator"),
         ).with_id(f"Evaluator.{name}")
         for name, model in models.items()

@@ -57,7 +57,7 @@ class WatchedWorker(worker_handlers.SubprocessSdkWorkerHandler):
     def _run(self) -> None:
         try:
             self.worker.run()
-        except RuntimeError as error:
+        except Exception as error:  # whatever it is, nobody else answers
             self._answer_for_it(
                 f"expected a worker of Beam to go on; {error} (137 or -9: killed, mostly because "
                 "memory ran out): ask for fewer workers with --direct_num_workers"

@@ -65,7 +65,9 @@ def check(options: Options) -> None:
         raise WrongCall(f"expected a folder or an .npz file at --data; {options.data} is not there")
     check_machines(options.devices)
     engines.check(options.beam_args)
-    for arguments in engines.node_arguments(options.node_beam_args).values():
+    of_nodes = engines.node_arguments(options.node_beam_args)
+    engines.check_names(of_nodes, engines.beam_nodes(options.model_names))
+    for arguments in of_nodes.values():
         engines.check([*options.beam_args, *arguments])
 
 

@@ -59,6 +59,7 @@ def make_plan(
     counts: Mapping[str, int],
     file: pathlib.Path,
     measure: Measure,
+    gpus: Sequence[str] = (),
 ) -> Plan:
     """Returns the plan of a run.
 
@@ -67,11 +68,13 @@ def make_plan(
       counts: images of each split.
       file: where measurements are kept.
       measure: called with a model's name and the precision where no measurement is kept.
+      gpus: what there are; a measurement counts for the same ones alone.
     """
     if profile.budget is None:
         first = {n: ModelPlan(profile.of(n).rungs[0], precision, 0.0) for n in models}
         return Plan(first, None)
-    speeds = {n: _kept(file, n, profile, precision, measure) for n in models}
+    here = machine(gpus)
+    speeds = {n: _kept(file, n, profile, precision, here, measure) for n in models}
     return fit_to_budget(profile, speeds, counts)
 
 
@@ -139,11 +142,11 @@ def _model_plan(
 
 
 def _kept(
-    file: pathlib.Path, name: str, profile: Profile, precision: str, measure: Measure
+    file: pathlib.Path, name: str, profile: Profile, precision: str, here: str, measure: Measure
 ) -> ModelSpeed:
     """Returns the kept measurement of a model on this machine, or measures and keeps it."""
     of_model = profile.of(name)
-    key = f"{name} {of_model.input_side} {of_model.smallest_batch} {precision} {machine()}"
+    key = f"{name} {of_model.input_side} {of_model.smallest_batch} {precision} {here}"
     kept, known = _read(file), {field.name for field in dataclasses.fields(ModelSpeed)}
     if set(kept.get(key, ())) != known:
         kept[key] = dataclasses.asdict(measure(name, precision))
@@ -160,9 +163,9 @@ def _read(file: pathlib.Path) -> dict[str, Any]:
     return kept if isinstance(kept, dict) else {}
 
 
-def machine(cpuinfo: pathlib.Path = pathlib.Path("/proc/cpuinfo")) -> str:
-    """Returns a short digest of what this machine is: its CPU and the cores it may use."""
+def machine(gpus: Sequence[str], cpuinfo: pathlib.Path = pathlib.Path("/proc/cpuinfo")) -> str:
+    """Returns a short digest of what this machine is: GPUs, CPU, and the cores it may use."""
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     lines = {line for line in text.splitlines() if line.startswith(("model name", "flags"))}
-    facts = f"{sorted(lines)} {len(os.sched_getaffinity(0))}"
+    facts = f"{sorted(lines)} {len(os.sched_getaffinity(0))} {list(gpus)}"
     return hashlib.sha256(facts.encode()).hexdigest()[:12]

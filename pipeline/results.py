@@ -73,13 +73,18 @@ def found_hyperparameters(workdir: Workdir, models: tuple[str, ...]) -> dict[str
 
     metadata = store.connect(workdir.metadata)
     outputs = {name: store.outputs_of(metadata, f"Tuner.{name}") for name in models}
-    missing = [name for name, found in outputs.items() if "best_hyperparameters" not in found]
+    missing = [name for name, found in outputs.items() if not _is_there(found)]
     if missing:
         raise NeverTuned(
             f"expected an earlier search for {', '.join(missing)} in {workdir.root}; there is "
             "none: run once without --no-tune"
         )
     return {name: _values(found["best_hyperparameters"].uri) for name, found in outputs.items()}
+
+
+def _is_there(found: Mapping[str, Any]) -> bool:
+    best = found.get("best_hyperparameters")
+    return best is not None and any(pathlib.Path(best.uri).glob("*"))
 
 
 def _values(uri: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rich.markup import escape
 from components import data
 from pipeline import conclusion, engines, profiles, pushes, results, screen
 from pipeline.beam_arguments import beam_arguments
-from pipeline.conclusion import FAILED, WRONG_CALL
+from pipeline.conclusion import FAILED, STOPPED, WRONG_CALL
 from pipeline.events import NodeFailed
 from pipeline.log_file import logs_in
 from pipeline.options import Options, check, check_gpus
@@ -42,6 +42,9 @@ def run_pipeline(options: Options) -> int:
     except EXPECTED as error:
         console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
         return WRONG_CALL if isinstance(error, WRONG_CALLS) else FAILED
+    except KeyboardInterrupt:
+        console.print("Stopped. The next run goes on from what is done.")
+        return STOPPED
 
 
 def _run_locked(options: Options, workdir: Workdir) -> int:
@@ -58,7 +61,9 @@ def _run_locked(options: Options, workdir: Workdir) -> int:
         except Exception as error:
             traceback.print_exc()
             console.print(f"[red]{escape(repr(error))}[/]", soft_wrap=True, highlight=False)
-            console.print(f"The libraries' log: {log}", soft_wrap=True, highlight=False)
+            console.print(
+                f"The libraries' log: {escape(str(log))}", soft_wrap=True, highlight=False
+            )
             return FAILED
 
 
@@ -86,12 +91,9 @@ class _Run:
         except NodeFailed as error:
             traceback.print_exc()
             self._say(f"[red]{escape(str(error))}[/]")
-            self._say(f"The libraries' log: {self._log}")
-            self._say(conclusion.after_failure(error.node))
+            self._say(f"The libraries' log: {escape(str(self._log))}")
+            self._say(conclusion.after_failure(self._screen.done))
             return FAILED
-        except KeyboardInterrupt:
-            self._say("Stopped. The next run goes on from what is done.")
-            return 130
         shutil.rmtree(self._workdir.state, ignore_errors=True)
         return self._conclude(facts, graph_settings.served_state)
 
@@ -103,6 +105,7 @@ class _Run:
         images = data.split_sizes(found_data, *profile.images.values())
 
         from components.schema_gen import SCHEMA_FILE
+        from components.training import devices
         from pipeline import graph, plan, store
         from pipeline.settings import model_nodes
 
@@ -113,7 +116,8 @@ class _Run:
         )
         precision = self._options.precision or profile.precision
         planned = plan.make_plan(
-            profile, names, precision, images, self._workdir.plan, self._measure
+            *(profile, names, precision, images, self._workdir.plan, self._measure),
+            gpus=devices.describe_gpus(),
         )
         self._show_plan(planned)
         facts = {"profile": profile.name, "data": {"sha256": found_data.sha256, **images}}
@@ -122,7 +126,6 @@ class _Run:
             data=self._location(),
             sha256=found_data.sha256,
             images=profile.images,
-            test_images=images["test"],
             models=model_nodes(
                 *(profile, planned, names, self._workdir, found),
                 self._options.parallel_trials,

@@ -13,6 +13,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import launcher
 
 from pipeline.beam_arguments import IN_MEMORY
+from pipeline.beam_jobs import ended_by_interrupts, in_words
 from pipeline.events import Listener, NodeEvent, NodeFailed, State
 
 RUNNERS = {"local": LocalDagRunner, "beam": BeamDagRunner}
@@ -29,7 +30,7 @@ def run(pipeline: tfx_pipeline.Pipeline, dag_runner: str, listener: Listener) ->
       NodeFailed: the first node that failed; the nodes after it did not run.
     """
     failures: list[NodeFailed] = []
-    with _listening(listener, failures), _own_arguments():
+    with _listening(listener, failures), _own_arguments(), ended_by_interrupts():
         try:
             RUNNERS[dag_runner]().run(pipeline)
         except Exception as error:
@@ -69,8 +70,9 @@ def _launch(
         if not prepared.is_execution_needed and prepared.execution_metadata is None:
             raise RuntimeError("its inputs are not there; see the log")
     except Exception as error:
-        failures.append(NodeFailed(node, error))
-        listener(NodeEvent(node, "failed", time.monotonic() - begun, error=str(error)))
+        words = in_words(error)
+        failures.append(NodeFailed(node, words))
+        listener(NodeEvent(node, "failed", time.monotonic() - begun, error=words))
         raise
     state: State = "done" if prepared.is_execution_needed else "cached"
     outputs = {k: a[0].uri for k, a in (info.output_dict or {}).items() if a}

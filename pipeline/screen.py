@@ -2,6 +2,7 @@
 
 import logging
 import pathlib
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,7 +43,9 @@ class Screen(logging.Handler):
         self._console = console
         self._status: Status | None = None
         self._printed = 0.0
+        self._turn = threading.RLock()  # tasks of Kubeflow's graph run side by side
         self.seconds: dict[str, float] = {}
+        self.done: set[str] = set()
 
     def on_node(self, event: Any) -> None:
         """Shows a `pipeline.events.NodeEvent`."""
@@ -52,6 +55,8 @@ class Screen(logging.Handler):
             return
         self._still()
         self.seconds[event.node] = round(event.seconds, 2)
+        if event.state != "failed":
+            self.done.add(event.node)
         made = "" if event.state == "cached" else self._made(event.outputs)
         line = f"{event.node:<23} {event.seconds:6.1f} s  {escape(made)}".rstrip()
         self._console.print(MARKS[event.state], line, highlight=False)
@@ -89,15 +94,17 @@ class Screen(logging.Handler):
     def _live(self, words: str) -> None:
         if not self._console.is_terminal:
             return
-        if self._status is None:
-            self._status = self._console.status(words)
-            self._status.start()
-        self._status.update(escape(words))
+        with self._turn:
+            if self._status is None:
+                self._status = self._console.status(words)
+                self._status.start()
+            self._status.update(escape(words))
 
     def _still(self) -> None:
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        with self._turn:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
 
     def _made(self, outputs: Mapping[str, str]) -> str:
         """Returns where the outputs are: key and number, below the node's folder."""

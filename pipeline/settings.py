@@ -111,6 +111,6 @@ def _search(profile: Profile, plan: ModelPlan, name: str, workdir: Workdir) -> T
         learning_rates=settings.learning_rates or importlib.import_module(module).LEARNING_RATES,
         trials=plan.rung.trials,
         state_dir=str(workdir.state / "search"),
-        code=code_digest("components.tuning.run", module),
+        code=code_digest("components.tuning.component", "components.tuning.run", module),
         runs=settings.runs,
     )

@@ -72,7 +72,7 @@ def _why_none(workdir: Workdir) -> str:
     from pipeline import store
 
     try:
-        done = store.finished_nodes(store.connect(workdir.metadata))
+        done = store.finished_nodes(store.connect_to_read(workdir.metadata))
     except store.UNREADABLE as error:
         return f"a run was begun, and its ML Metadata cannot be read ({error}): run it again"
     nodes = f"{len(done)} nodes are done ({', '.join(done)})" if done else "no node is done"

@@ -1,16 +1,20 @@
 """A Flink cluster's files, faults and processes, with a stand-in for Java."""
 
+import contextlib
+import errno
 import json
 import pathlib
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from pipeline.flink import cluster as clusters
 from pipeline.flink import fetch, listening, settings, state, versions
+from pipeline.flink.__main__ import NO_CLUSTER
 
 SMALL = settings.ClusterSettings(task_managers=1, slots=1)
 
@@ -60,9 +64,19 @@ http.server.HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
 
 
 @pytest.fixture
-def cluster(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> state.Cluster:
+def cluster(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[state.Cluster]:
     stand_in(tmp_path, monkeypatch, ANSWERS)
-    return clusters.start(tmp_path, packages(tmp_path), SMALL)
+    yield clusters.start(tmp_path, packages(tmp_path), SMALL)
+    with contextlib.suppress(state.ClusterError):
+        clusters.stop(tmp_path)
+
+
+def children_of(process: state.Process) -> list[psutil.Process]:
+    """Waits until a process has children; its start does not."""
+    until = time.monotonic() + 30
+    while not (found := psutil.Process(process.pid).children()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return found
 
 
 def test_a_cluster_starts_is_seen_and_stops_with_its_workers(
@@ -71,7 +85,7 @@ def test_a_cluster_starts_is_seen_and_stops_with_its_workers(
     assert state.started(tmp_path) == cluster
     assert cluster.running() == {"jobmanager": True, "taskmanager-1": True, "jobserver": True}
     assert listening.overview(cluster.rest)["slots-total"] == 1
-    (worker,) = psutil.Process(cluster.processes["taskmanager-1"].pid).children()
+    (worker,) = children_of(cluster.processes["taskmanager-1"])
 
     assert clusters.stop(tmp_path) == 4
     assert not any(cluster.running().values())
@@ -83,12 +97,9 @@ def test_a_cluster_starts_is_seen_and_stops_with_its_workers(
 def test_a_second_start_is_refused_and_the_first_goes_on(
     tmp_path: pathlib.Path, cluster: state.Cluster
 ) -> None:
-    try:
-        with pytest.raises(state.ClusterError, match="one runs there .jobmanager, taskmanager-1"):
-            clusters.start(tmp_path, fetch.Packages.under(tmp_path), SMALL)
-        assert all(cluster.running().values())
-    finally:
-        clusters.stop(tmp_path)
+    with pytest.raises(state.ClusterError, match="one runs there .jobmanager, taskmanager-1"):
+        clusters.start(tmp_path, fetch.Packages.under(tmp_path), SMALL)
+    assert all(cluster.running().values())
 
 
 def test_ports_stay_from_one_start_to_the_next(
@@ -132,13 +143,45 @@ def test_a_cluster_that_is_not_ready_in_time_is_stopped(
     assert after <= before
 
 
+def test_what_stops_the_first_process_is_told_and_not_what_stopping_it_meets(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tmp_path, monkeypatch, ANSWERS)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(clusters, "write", full)
+    before = {p.pid for p in psutil.Process().children()}
+    with pytest.raises(OSError, match="No space left on device"):
+        clusters.start(tmp_path, packages(tmp_path), SMALL)
+    after = {p.pid for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE}
+    assert after <= before
+
+
+def test_a_folder_that_beams_arguments_could_not_name_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(state.ClusterError, match="expected a folder without spaces"):
+        clusters.start(tmp_path / "my project", fetch.Packages.under(tmp_path), SMALL)
+    assert not (tmp_path / "my project").exists()
+
+
+@pytest.mark.parametrize("text", ["", '{"processes": {}}', '{"processes": 1}'])
+def test_a_damaged_state_file_is_named(tmp_path: pathlib.Path, text: str) -> None:
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "cluster" / state.STATE).write_text(text)
+    with pytest.raises(state.ClusterError, match=f"expected a whole .*{state.STATE}; it is damag"):
+        state.started(tmp_path)
+
+
 def test_a_number_that_another_process_has_now_is_not_ours() -> None:
     this = psutil.Process()
     assert state.Process(this.pid, this.create_time()).find()
     assert state.Process(this.pid, this.create_time() - 1).find() is None
 
 
-def test_everything_listens_on_this_machine_alone(tmp_path: pathlib.Path) -> None:
+def test_flinks_own_processes_are_told_to_listen_on_this_machine_alone(
+    tmp_path: pathlib.Path,
+) -> None:
     ports = settings.Ports(*listening.free_ports(5))
     text = settings.configuration(settings.ClusterSettings(), ports, tmp_path)
     hosts = [line for line in text.splitlines() if line.split(":")[0].endswith(("host", "address"))]
@@ -245,4 +288,7 @@ def test_a_state_file_is_all_that_a_later_command_needs(
     status = program("status")
     assert (status.returncode, "gone  taskmanager-1" in status.stdout) == (1, True)
     assert "stopped" in program("stop").stdout
+    after = program("args")  # nothing at all would be taken for a run in memory
+    assert (after.returncode, after.stdout.split()) == (1, NO_CLUSTER.split())
+    assert "none was started" in after.stderr
     assert json.loads((tmp_path / clusters.PORTS).read_text())["rest"] == cluster.ports.rest

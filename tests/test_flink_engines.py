@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent import futures
 
+import grpc
 import pytest
 
-from pipeline import engines
+from pipeline import engine_checks, engines
 from pipeline.beam_arguments import IN_MEMORY
+from pipeline.flink import __main__ as flink_main
 from pipeline.flink.listening import free_ports
 from pipeline.wrong_call import WrongCall
 
@@ -94,10 +97,43 @@ def test_an_address_that_is_none_is_quoted(address: str) -> None:
     assert "expected --job_endpoint=HOST:PORT, of a Beam job server; got" in words
 
 
-def test_a_job_server_that_listens_will_do() -> None:
-    with web_server({}) as address:
-        engines.check(["--runner=PortableRunner", f"--job_endpoint={address}"])
+@contextlib.contextmanager
+def job_server() -> Iterator[str]:
+    """Answers what Beam asks first; yields HOST:PORT."""
+    describe = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
+    service, method = engine_checks.DESCRIBE[1:].split("/")
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(service, {method: describe}),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+@pytest.mark.parametrize("runner", ["PortableRunner", "FlinkRunner", "flink", "sparkrunner"])
+def test_a_job_server_that_answers_will_do(runner: str) -> None:
+    with job_server() as address:
+        engines.check([f"--runner={runner}", f"--job_endpoint={address}"])
+
+
+def test_a_job_server_in_the_same_process_will_do() -> None:
     engines.check(["--runner=PortableRunner", "--job_endpoint=embed"])
+
+
+@pytest.mark.parametrize("runner", ["PortableRunner", "Flink"])
+def test_what_listens_and_is_no_job_server_is_refused(runner: str) -> None:
+    with web_server({}) as address:
+        words = refused("--runner", runner, f"--job_endpoint={address}")
+    assert f"expected a Beam job server at --job_endpoint={address}; what answers there is" in words
+
+
+def test_a_runner_that_is_none_is_refused() -> None:
+    words = refused("--runner=FlinkRuner")
+    assert words.startswith("expected a --runner of DirectRunner, FnApiRunner, ")
+    assert words.endswith("; got 'FlinkRuner'")
+    engines.check(["--runner=a.module.OfSomebody"])
 
 
 def test_the_portable_runner_needs_an_endpoint() -> None:
@@ -117,9 +153,8 @@ def java(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("java")
 def test_a_flink_cluster_that_fits_will_do() -> None:
     with web_server(FLINK) as address:
-        engines.check(["--runner=FlinkRunner", f"--flink_master={address}"])
-        cluster = f"--flink_master=http://{address}"
-        engines.check(["--runner=FlinkRunner", cluster, "--flink_version=1.19"])
+        for cluster in (f"--flink_master={address}", f"--flink_master=http://{address}"):
+            engines.check(["--runner=FlinkRunner", cluster, "--flink_version=1.19"])
     engines.check(["--runner=FlinkRunner", "--flink_master=[local]"])
 
 
@@ -129,6 +164,13 @@ def test_a_flink_cluster_of_another_version_is_refused() -> None:
         words = refused("--runner=FlinkRunner", f"--flink_master={address}", "--flink_version=1.20")
     assert f"expected Flink 1.20 at --flink_master={address}" in words
     assert "it is 1.19.3: the two must have the same first two numbers" in words
+
+
+@pytest.mark.usefixtures("java")
+def test_a_flink_cluster_that_does_not_fit_beams_default_is_refused() -> None:
+    with web_server(FLINK) as address:
+        words = refused("--runner=flink", f"--flink_master={address}")
+    assert "as --flink_version says or Beam's default is; it is 1.19.3" in words
 
 
 @pytest.mark.usefixtures("java")
@@ -142,7 +184,8 @@ def test_a_flink_cluster_of_another_version_is_refused() -> None:
 )
 def test_a_flink_master_that_is_of_no_use_is_refused(answer: object, words: str) -> None:
     with web_server(answer) as address:
-        assert words in refused("--runner=FlinkRunner", f"--flink_master={address}")
+        cluster = (f"--flink_master={address}", "--flink_version=1.19")
+        assert words in refused("--runner=FlinkRunner", *cluster)
 
 
 @pytest.mark.usefixtures("java")
@@ -187,8 +230,15 @@ def test_a_worker_on_another_machine_cannot_be_looked_at() -> None:
 def test_arguments_of_one_node_are_taken_apart() -> None:
     given = ("A=--x=1 --y='a b'", "B.c=--z", "A=--w")
     assert engines.node_arguments(given) == {"A": ["--x=1", "--y=a b", "--w"], "B.c": ["--z"]}
-    with pytest.raises(WrongCall, match="expected NODE=ARGS at --node-beam-args; got '--x'"):
-        engines.node_arguments(["--x"])
+    for text in ("--x", "A=", "A= ", "=--x", "A=--x='b"):
+        with pytest.raises(WrongCall) as error:
+            engines.node_arguments([text])
+        assert f"expected NODE=ARGS at --node-beam-args; got {text!r}" in str(error.value)
+
+
+def test_a_node_can_be_brought_back_into_memory() -> None:
+    for runner in ("--runner=DirectRunner", "--runner direct"):
+        assert engines.node_arguments([f"A=--x {runner}"]) == {"A": [*IN_MEMORY, "--x"]}
 
 
 class Node:
@@ -222,13 +272,19 @@ def test_a_node_gets_its_arguments_after_those_of_all_nodes() -> None:
         engines.give_arguments(nodes[:2], {"Evaluator": []})
 
 
-def test_a_run_on_an_engine_that_is_not_there_ends_at_once_and_writes_nothing(
+def test_a_run_that_cannot_send_its_jobs_ends_at_once_and_writes_nothing(
     tmp_path: pathlib.Path,
 ) -> None:
     (port,) = free_ports(1)
     endpoint = f"--runner=FlinkRunner --job_endpoint=127.0.0.1:{port}"
     options = ["--profile", "smoke", "--workdir", str(tmp_path / "w")]
-    for more in (["--", *endpoint.split()], ["--node-beam-args", f"StatisticsGen={endpoint}"]):
+    cases = (
+        (["--", *endpoint.split()], "nothing answers there"),
+        (["--node-beam-args", f"StatisticsGen={endpoint}"], "nothing answers there"),
+        (["--node-beam-args", "Evaluator=--x"], "expected a Beam node of Evaluator.alexnet, "),
+        (["--", *flink_main.NO_CLUSTER.split()], "expected --job_endpoint=HOST:PORT"),
+    )
+    for more, words in cases:
         done = subprocess.run(
             [sys.executable, "-m", "pipeline", "run", *options, *more],
             capture_output=True,
@@ -236,5 +292,5 @@ def test_a_run_on_an_engine_that_is_not_there_ends_at_once_and_writes_nothing(
             timeout=120,
         )
         assert done.returncode == 2
-        assert "nothing answers there" in done.stdout
+        assert words in done.stdout
     assert not (tmp_path / "w").exists()

@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline import graph
+from pipeline import engines, graph
 from pipeline.kubeflow import compile as compiler
 from pipeline.kubeflow import compiled, layout, parameters
 from pipeline.kubeflow.resources import Gpus
@@ -81,6 +81,13 @@ def test_the_tasks_are_the_nodes_of_the_local_graph(made: compiled.Compiled) -> 
         task = made.tasks[layout.task_name(node.id)]
         upstream = {layout.task_name(other.id) for other in node.upstream_nodes}
         assert set(task.get("dependentTasks", [])) == upstream
+
+
+def test_the_beam_nodes_are_those_that_may_be_named_on_the_command_line() -> None:
+    asked = options()
+    nodes = graph.create_pipeline(compiler.graph_settings(asked)).components
+    beam = [node.id for node in nodes if hasattr(node, "with_beam_pipeline_args")]
+    assert sorted(beam) == sorted(engines.beam_nodes(asked.models))
 
 
 def test_every_task_is_a_container_and_relies_on_no_check_before_the_cache(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
@@ -429,7 +430,7 @@ def evaluate(
     evaluation = artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")
     blessing = artifact(standard_artifacts.ModelBlessing, folder / "blessing")
     inputs = {"model": model, "baseline_model": served, "examples": examples, "schema": schema}
-    config = evaluator.evaluation_config(FLOOR, TEST)
+    config = evaluator.evaluation_config(FLOOR)
     on_beam(evaluator.Executor, folder).Do(
         {name: [value] for name, value in inputs.items()},
         {"evaluation": [evaluation], "blessing": [blessing]},
@@ -479,7 +480,7 @@ def test_a_bad_model_is_not_blessed_and_it_is_said_why(second_evaluation: tuple[
     found = read_evaluation(evaluation.uri)
     assert found.accuracy == pytest.approx(0.1)
     assert found.accuracy_by_digit == {str(digit): float(digit == 0) for digit in range(10)}
-    margin = f"{evaluator.chance_margin(TEST):.2%}"
+    margin = f"{evaluator.chance_margin(TEST):.2%}"  # of the images that the examples tell of
     assert sorted(found.failures) == [
         f"test accuracy 10.00% is below the floor of {FLOOR:.2%}",
         f"test accuracy is 90.00% below the served model's; chance explains at most {margin}",
@@ -511,7 +512,8 @@ def test_the_margin_is_what_chance_explains_at_99_percent() -> None:
 
 
 def test_the_evaluation_has_a_floor_a_margin_and_slices_by_digit() -> None:
-    config = evaluator.evaluation_config(0.95, 10_000)
+    text = json_format.MessageToJson(evaluator.evaluation_config(0.95))
+    config = json_format.Parse(evaluator.with_margin(text, 10_000), tfma.EvalConfig())
     (accuracy,) = [m for m in config.metrics_specs[0].metrics if m.per_slice_thresholds]
     assert accuracy.class_name == "SparseCategoricalAccuracy"
     (least,) = accuracy.per_slice_thresholds

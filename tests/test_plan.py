@@ -201,7 +201,7 @@ def test_another_precision_is_measured_again(tmp_path: Path) -> None:
 def test_another_machine_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, meter = tmp_path / "plan.json", Meter()
     make(file, meter, "sequential")
-    monkeypatch.setattr(plan, "machine", lambda: "another")
+    monkeypatch.setattr(plan, "machine", lambda _: "another")
     make(file, meter, "sequential")
     assert len(meter.calls) == 2
 
@@ -222,6 +222,13 @@ def test_another_smallest_batch_is_measured_again(tmp_path: Path) -> None:
     profile = dataclasses.replace(profiles.LAPTOP, models={"sequential": larger})
     plan.make_plan(profile, ["sequential"], "auto", COUNTS, file, meter)
     assert len(meter.calls) == 2
+
+
+def test_other_gpus_are_measured_again(tmp_path: Path) -> None:
+    file, meter = tmp_path / "plan.json", Meter()
+    for gpus in ([], ["A100 (8, 0)"], ["T4 (7, 5)"], ["T4 (7, 5)"] * 2, []):
+        plan.make_plan(*(profiles.LAPTOP, ["sequential"], "auto", COUNTS, file, meter), gpus=gpus)
+    assert len(meter.calls) == 4
 
 
 def test_a_measurement_of_an_older_version_is_made_anew(tmp_path: Path) -> None:
@@ -252,7 +259,7 @@ def test_a_machine_is_its_cpu_and_the_cores_that_it_may_use(
         core = f"model name\t: {model}\ncpu MHz\t\t: {mhz}\nflags\t\t: {flags}\n"
         file = tmp_path / "cpuinfo"
         file.write_text(core + core)
-        return plan.machine(file)
+        return plan.machine([], file)
 
     this = known_as("Xeon", "avx2", "2000")
     assert known_as("Xeon", "avx2", "3100") == this

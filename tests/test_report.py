@@ -428,9 +428,12 @@ def test_a_comparison_that_is_none_is_a_wrong_call(
     assert output.endswith(": run `mnist-tfx run` again\n")
 
 
-def test_where_the_report_alone_failed_it_is_not_said_that_nothing_was_pushed() -> None:
-    assert conclusion.after_failure("Trainer.vgg16").startswith("Nothing was pushed by this run")
-    assert "only the report was not written" in conclusion.after_failure("Report")
+def test_where_the_push_was_done_it_is_not_said_that_nothing_was_pushed() -> None:
+    words = conclusion.after_failure({"Trainer.vgg16"})
+    assert words == "Nothing was pushed by this run; what is done is kept for the next one."
+    assert conclusion.after_failure({"Trainer.vgg16", "VersionPusher"}) == (
+        "What the selector chose was pushed, if anything; the rest is kept for the next run."
+    )
 
 
 def test_rendering_imports_nothing_heavy() -> None:

@@ -7,6 +7,7 @@ import apache_beam as beam
 import pytest
 import tensorflow as tf
 from apache_beam.testing.util import assert_that, equal_to
+from google.protobuf import json_format
 from tfx.components.evaluator import executor as evaluator_executor
 from tfx.components.statistics_gen import executor as statistics_executor
 from tfx.types import standard_artifacts
@@ -72,8 +73,11 @@ def test_a_node_reads_that_way(
     monkeypatch.setattr(
         theirs.Executor, "Do", lambda *_: readers.append(record_based_tfxio.ReadTfRecord)
     )
-    model = standard_artifacts.Model()
+    model, examples = standard_artifacts.Model(), standard_artifacts.Examples()
     model.uri = str(tmp_path)
-    ours.Executor().Do({"baseline_model": [model]}, {}, {})
+    examples.set_int_custom_property("test_images", 10)
+    config = json_format.MessageToJson(evaluator.evaluation_config(0.5))
+    inputs = {"baseline_model": [model], "examples": [examples]}
+    ours.Executor().Do(inputs, {}, {"eval_config": config})
     assert readers == [read_tf_records]
     assert record_based_tfxio.ReadTfRecord is not read_tf_records

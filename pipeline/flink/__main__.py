@@ -1,6 +1,7 @@
 """`python -m pipeline.flink`: a Flink cluster on this machine; no work is done here."""
 
 import pathlib
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,7 +14,8 @@ from pipeline.flink.fetch import Unavailable, fetch, fetched
 from pipeline.flink.settings import ClusterSettings
 from pipeline.flink.versions import PINNED, VersionMismatch, check_beam
 
-EXPECTED = (Unavailable, VersionMismatch, state.ClusterError)
+EXPECTED = (Unavailable, VersionMismatch, state.ClusterError, OSError, subprocess.SubprocessError)
+NO_CLUSTER = "--runner=FlinkRunner --job_endpoint=none-was-started"
 NOT_TO_BE_HAD = 3  # of `fetch`: beside 1, that something failed
 
 Result = TypeVar("Result")
@@ -31,7 +33,8 @@ folder_option = click.option(
 def main() -> None:
     """Run Beam's jobs on a Flink session cluster of several processes on this machine.
 
-    It listens on this machine, asks nobody who they are, and is meant for trying and testing.
+    Meant for trying and testing: its job server listens on every address, whatever it is told, and
+    runs what anybody asks it to. Use it where others cannot reach the machine.
     """
 
 
@@ -61,6 +64,7 @@ def start_command(folder: pathlib.Path, task_managers: int, slots: int) -> None:
     cluster = _or_say(start)
     click.echo(f"Flink {PINNED.flink}: http://{cluster.rest}, {cluster.slots} task slots")
     click.echo(f"job server: {cluster.job_endpoint}; logs: {cluster.folder / 'log'}")
+    click.echo("it listens on every address and asks nobody who they are: keep others away from it")
     click.echo(f"mnist-tfx run -- $(python -m pipeline.flink args --folder {folder})")
 
 
@@ -77,8 +81,16 @@ def status_command(folder: pathlib.Path) -> None:
 @main.command("args")
 @folder_option
 def args_command(folder: pathlib.Path) -> None:
-    """Print the Beam arguments that send a job to the cluster."""
-    click.echo(" ".join(_or_say(lambda: state.started(folder)).beam_args))
+    """Print the Beam arguments that send a job to the cluster.
+
+    Where there is none, print arguments that are refused: none at all would be a run in memory.
+    """
+    try:
+        click.echo(" ".join(state.started(folder).beam_args))
+    except state.ClusterError as error:
+        click.echo(NO_CLUSTER)
+        click.echo(str(error), err=True)
+        sys.exit(1)
 
 
 @main.command("stop")

@@ -47,6 +47,11 @@ def start(folder: pathlib.Path, packages: Packages, settings: ClusterSettings) -
         running.
     """
     _refuse_a_second(folder)
+    if " " in str(folder.resolve()):
+        raise ClusterError(
+            "expected a folder without spaces, at which a shell takes Beam's arguments apart; got "
+            f"{folder.resolve()}: name another one"
+        )
     java = check_java()
     at = folder.resolve() / "cluster"
     shutil.rmtree(at, ignore_errors=True)
@@ -63,14 +68,17 @@ def start(folder: pathlib.Path, packages: Packages, settings: ClusterSettings) -
         _wait(cluster, "its task slots", lambda: overview(cluster.rest)["slots-total"] >= slots)
         _wait(cluster, "the job server", lambda: answers(HOST, ports.job))
     except BaseException:
-        stop(folder)
+        _end(cluster)
         raise
     return cluster
 
 
 def stop(folder: pathlib.Path) -> int:
     """Stops what runs of the cluster, workers included; returns how many processes that were."""
-    cluster = started(folder)
+    return _end(started(folder))
+
+
+def _end(cluster: Cluster) -> int:
     alive = [p for process in cluster.processes.values() if (p := process.find())]
     workers = [child for process in alive for child in _children(process)]
     for process in [*alive, *workers]:
@@ -82,7 +90,7 @@ def stop(folder: pathlib.Path) -> int:
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    (cluster.folder / STATE).unlink()
+    (cluster.folder / STATE).unlink(missing_ok=True)
     return len(alive) + len(workers)
 
 

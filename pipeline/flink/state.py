@@ -8,6 +8,7 @@ import pathlib
 import psutil
 
 from pipeline.flink.settings import HOST, Ports
+from pipeline.workdir import write_json
 
 STATE = "cluster.json"
 
@@ -92,12 +93,17 @@ def started(folder: pathlib.Path) -> Cluster:
     folder = folder.resolve() / "cluster"
     try:
         state = json.loads((folder / STATE).read_text())
+        processes = {name: Process(**values) for name, values in state["processes"].items()}
+        return Cluster(folder, Ports(**state["ports"]), state["slots"], processes)
     except OSError:
         raise ClusterError(
             f"expected a cluster in {folder}; none was started: run python -m pipeline.flink start"
         ) from None
-    processes = {name: Process(**values) for name, values in state["processes"].items()}
-    return Cluster(folder, Ports(**state["ports"]), state["slots"], processes)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ClusterError(
+            f"expected a whole {folder / STATE}; it is damaged: end the processes of the cluster "
+            "by hand (`ps -ef | grep flink`) and remove that file"
+        ) from None
 
 
 def write(cluster: Cluster) -> None:
@@ -107,7 +113,7 @@ def write(cluster: Cluster) -> None:
         "slots": cluster.slots,
         "processes": {n: dataclasses.asdict(p) for n, p in cluster.processes.items()},
     }
-    (cluster.folder / STATE).write_text(json.dumps(state, indent=1))
+    write_json(cluster.folder / STATE, state)
 
 
 def last_words(folder: pathlib.Path, name: str) -> str:

@@ -16,7 +16,6 @@ from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from components import data
 from components.schema_gen import SCHEMA_FILE
 from components.settings import AUTO_DEVICES
 from pipeline import engines, graph
@@ -128,15 +127,12 @@ def graph_settings(options: CompileOptions) -> graph.GraphSettings:
     """Returns the settings of the graph: those of a local run, with the volume as its workdir."""
     profile = PROFILES[options.profile]
     workdir = Workdir(pathlib.Path(layout.MOUNT))
-    raw = data.load("")
-    images = {name: len(labels) for name, (_, labels) in _splits(raw, profile).items()}
     plan = largest(profile, options.models, options.precision or profile.precision)
     return graph.GraphSettings(
         workdir=workdir,
         data="",
         sha256="",
         images=profile.images,
-        test_images=images["test"],
         models=model_nodes(profile, plan, options.models, workdir, None, devices=options.devices),
         accuracy_floor=profile.accuracy_floor,
         served_state="",
@@ -150,10 +146,6 @@ def largest(profile: Profile, models: Sequence[str], precision: str) -> Plan:
     """Returns the plan without a time budget: nothing is known of the machine."""
     rungs = {name: profile.of(name).rungs[0] for name in models}
     return Plan({n: ModelPlan(rung, precision, 0.0) for n, rung in rungs.items()}, None)
-
-
-def _splits(raw: data.RawData, profile: Profile) -> Mapping[str, Any]:
-    return data.split(raw, *profile.images.values())
 
 
 def _ask_for_resources(nodes: Iterable[Any], gpus: resources.Gpus) -> None:

@@ -46,5 +46,5 @@ def compile_to_file(
         console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
         return WRONG_CALL
     words = f"{output}: {compiler.describe(options)}, {output.stat().st_size / 1000:.0f} kB"
-    console.print(words, soft_wrap=True, highlight=False)
+    console.print(words, soft_wrap=True, markup=False, highlight=False)
     return 0

@@ -15,16 +15,17 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
+from components import data
 from components.training.user_log import LOGGER
 from pipeline import conclusion, results, screen
-from pipeline.conclusion import FAILED, WRONG_CALL
+from pipeline.conclusion import FAILED, STOPPED, WRONG_CALL
 from pipeline.events import NodeFailed
 from pipeline.kubeflow import layout
 from pipeline.kubeflow.compiled import Compiled
 from pipeline.kubeflow.local import buckets, driver
 from pipeline.kubeflow.local.executions import Execution, Executions
 from pipeline.kubeflow.local.run import Place, execute
-from pipeline.kubeflow.parameters import PUSH_DESTINATION, STATE_DIR
+from pipeline.kubeflow.parameters import DATA, DATA_SHA256, PUSH_DESTINATION, STATE_DIR
 from pipeline.kubeflow.submit_file import read_upload
 from pipeline.kubeflow.values import values_of
 from pipeline.workdir import Workdir, WorkdirBusy, locked
@@ -32,7 +33,6 @@ from pipeline.wrong_call import WrongCall
 
 PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"  # Kubeflow's own default
 PROGRESS = f" {LOGGER.name}: "  # in a line of a task's log
-STOPPED = 130
 WRONG_CALLS = (WrongCall, WorkdirBusy)
 
 
@@ -72,7 +72,7 @@ def run_local(options: RunLocalOptions) -> int:
             folder.mkdir(parents=True, exist_ok=True)
         with locked(workdir):
             return _run_locked(options, workdir, console)
-    except (*WRONG_CALLS, OSError) as error:
+    except (*WRONG_CALLS, data.DataError, OSError) as error:
         _say(console, f"[red]{escape(str(error))}[/]")
         return WRONG_CALL if isinstance(error, WRONG_CALLS) else FAILED
     except KeyboardInterrupt:
@@ -92,6 +92,7 @@ def _run_locked(options: RunLocalOptions, workdir: Workdir, console: Console) ->
         STATE_DIR.name: str(workdir.state),
         **values_of(options.assignments, models, found.parameters),
     }
+    values = _with_digest(values)
     run = driver.Run(uuid.uuid4().hex, options.pipeline_root, values)
     logs = workdir.logs / f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
     logs.mkdir()
@@ -102,12 +103,20 @@ def _run_locked(options: RunLocalOptions, workdir: Workdir, console: Console) ->
             done = execute(found, run, kept, shown.on_node, _relay(shown, console))
     except NodeFailed as error:
         _say(console, f"[red]{escape(str(error))}[/]")
-        _say(console, conclusion.after_failure(error.node))
+        _say(console, conclusion.after_failure(shown.done))
         return FAILED
     whole = _report(workdir, found, done, kept.bucket, shown.seconds, begun)
     place = values[PUSH_DESTINATION.name]
     elsewhere = "" if place == str(workdir.serving) else place
     return conclusion.show(console, workdir, whole, logs, elsewhere)
+
+
+def _with_digest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values with the digest of data on this machine, by which the cache knows it."""
+    place, digest = DATA.name, DATA_SHA256.name
+    if digest not in values or values[digest] or not values[place]:
+        return dict(values)
+    return {**values, digest: data.summarize(values[place]).sha256}
 
 
 def _file(options: RunLocalOptions, workdir: Workdir, console: Console) -> pathlib.Path:

@@ -33,6 +33,9 @@ def values_of(
             known = ", ".join(sorted(definitions)) or "none"
             raise WrongCall(f"expected a parameter of the pipeline ({known}); got {name!r}")
         values[name] = _value(name, text, str(definitions[name].get("parameterType")))
+    flags = [name for name in definitions if name.startswith(FLAG)]
+    if flags and not any(values.get(f, definitions[f].get("defaultValue", True)) for f in flags):
+        raise WrongCall(f"expected at least one model to take part; got false for {flags}")
     missing = [name for name, its in definitions.items() if _is_needed(its) and name not in values]
     if missing:
         raise WrongCall(f"expected a value for {', '.join(missing)}: -P {missing[0]}=VALUE")

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,7 @@ FOLDER = pathlib.Path(os.environ.get("FLINK_FOLDER", "runs/flink"))
 PROGRAM = (sys.executable, "-m", "pipeline")
 SMOKE = ("--profile", "smoke", "--models", "sequential")
 RUN_SECONDS = 1_800  # 5 minutes where nothing else runs
+JOBS = 3  # of MnistExampleGen, StatisticsGen and the Evaluator
 SPLITS = {"train": 512, "eval": 128, "test": 200}
 
 
@@ -82,8 +84,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory, cluster: state.Cluster) -> Finished:
     """The same run with every Beam job on the cluster."""
+    before = overview(cluster.rest)["jobs-finished"]
     finished = run(tmp_path_factory.mktemp("there"), "--", *cluster.beam_args)
     assert finished.code == 0, finished.output
+    assert overview(cluster.rest)["jobs-finished"] == before + JOBS
     return finished
 
 
@@ -126,16 +130,20 @@ def metrics(finished: Finished) -> dict[str, float]:
     return found
 
 
-def test_the_same_splits(here: Finished, there: Finished) -> None:
+def check_splits(found: Finished, expected: Finished) -> None:
     for split, count in SPLITS.items():
-        found, expected = (
+        one, other = (
             read_split(f"{f.artifact('MnistExampleGen', 'examples')}/Split-{split}/*")
-            for f in (there, here)
+            for f in (found, expected)
         )
-        assert len(found.labels) == count
-        np.testing.assert_array_equal(found.images, expected.images)
-        np.testing.assert_array_equal(found.labels, expected.labels)
-    assert there.comparison["data"] == here.comparison["data"]
+        assert len(one.labels) == count
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.labels, other.labels)
+    assert found.comparison["data"] == expected.comparison["data"]
+
+
+def test_the_same_splits(here: Finished, there: Finished) -> None:
+    check_splits(there, here)
 
 
 def test_the_same_statistics(here: Finished, there: Finished) -> None:
@@ -165,12 +173,14 @@ def test_one_node_alone_on_the_cluster_measures_the_same(
     here: Finished, cluster: state.Cluster, tmp_path: pathlib.Path
 ) -> None:
     """The same model, evaluated again on Flink; the training is not repeated."""
-    before = metrics(here)
+    before, jobs = metrics(here), overview(cluster.rest)["jobs-finished"]
+    assert before
     arguments = " ".join(cluster.beam_args)
     again = run(here.workdir, "--node-beam-args", f"Evaluator.sequential={arguments}")
     assert again.code == 0, again.output
     states = {w[1]: w[0] for line in again.output.splitlines() if len(w := line.split()) > 2}
     assert (states["Trainer.sequential"], states["Evaluator.sequential"]) == ("cached", "done")
+    assert overview(cluster.rest)["jobs-finished"] == jobs + 1
     after = metrics(again)
     assert after.keys() == before.keys()
     assert after == pytest.approx(before, rel=1e-6, nan_ok=True)
@@ -302,6 +312,25 @@ def test_a_bulk_prediction_that_is_stopped_leaves_no_job_behind(
     assert not jobs_that_run(cluster)
 
 
+@pytest.mark.usefixtures("heeded")
+def test_a_run_that_is_stopped_leaves_no_job_behind_and_nothing_half_written(
+    cluster: state.Cluster, tmp_path: pathlib.Path
+) -> None:
+    command = [*PROGRAM, "run", *SMOKE, "--workdir", str(tmp_path), "--", *cluster.beam_args]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stopped:
+        while stopped.poll() is None and not jobs_that_run(cluster):
+            time.sleep(0.1)
+        stopped.send_signal(signal.SIGINT)
+        output, _ = stopped.communicate(timeout=RUN_SECONDS)
+    assert stopped.returncode == 130, output
+    assert "Stopped. The next run goes on from what is done." in output
+    end = time.monotonic() + 60
+    while jobs_that_run(cluster) and time.monotonic() < end:
+        time.sleep(0.5)
+    assert not jobs_that_run(cluster)
+    assert not (tmp_path / "report" / "comparison.json").exists()
+
+
 def jobs_that_run(cluster: state.Cluster) -> int:
     found = overview(cluster.rest)["jobs-running"]
     assert isinstance(found, int)
@@ -335,7 +364,7 @@ def kill_a_task_manager_at_work(cluster: state.Cluster, run: subprocess.Popen[st
 
 
 def test_a_job_goes_on_after_a_task_manager_was_killed(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, here: Finished
 ) -> None:
     folder = tmp_path_factory.mktemp("killed")
     cluster = clusters.start(folder, fetched(FOLDER), ClusterSettings())
@@ -349,6 +378,7 @@ def test_a_job_goes_on_after_a_task_manager_was_killed(
         assert not cluster.running()[killed]
         log = (cluster.folder / "log" / "jobmanager.log").read_text()
         assert "switched from state RUNNING to RESTARTING" in log
+        check_splits(Finished(workdir, output, 0), here)
     finally:
         clusters.stop(folder)
 
@@ -365,9 +395,10 @@ def test_a_node_fails_with_words_where_no_task_manager_is_left_and_the_next_run_
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run_:
             kill_a_task_manager_at_work(cluster, run_)
             output, _ = run_.communicate(timeout=RUN_SECONDS)
-        words = " ".join(output.split())
         assert run_.returncode == 1, output
-        assert "MnistExampleGen failed" in words
+        (words,) = [line for line in output.splitlines() if "MnistExampleGen failed: " in line]
+        assert re.search(r"failed: (\w+Exception|Pipeline)\b.*", words), words
+        assert "\tat " not in output
         assert not list((workdir / "artifacts" / "MnistExampleGen" / "examples").glob("*"))
     finally:
         clusters.stop(folder)
@@ -391,6 +422,49 @@ def test_two_runs_share_a_cluster(cluster: state.Cluster, tmp_path: pathlib.Path
     ]
     outputs = [run_.communicate(timeout=2 * RUN_SECONDS)[0] for run_ in runs]
     assert [run_.returncode for run_ in runs] == [0, 0], "\n".join(outputs)
+
+
+def test_of_two_runs_on_one_slot_one_fails_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Each waits for less time than the other's jobs take."""
+    folder = tmp_path_factory.mktemp("full")
+    settings = ClusterSettings(task_managers=1, slots=1, slot_seconds=3)
+    cluster = clusters.start(folder, fetched(FOLDER), settings)
+    command = [*PROGRAM, "run", *SMOKE, "--workdir"]
+    try:
+        runs = [
+            subprocess.Popen(
+                [*command, str(folder / name), "--", *cluster.beam_args],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for name in ("a", "b")
+        ]
+        outputs = [run_.communicate(timeout=RUN_SECONDS)[0] for run_ in runs]
+    finally:
+        clusters.stop(folder)
+    ended = sorted(zip([run_.returncode for run_ in runs], outputs, strict=True))
+    assert [code for code, _ in ended] == [0, 1], outputs
+    assert " failed: NoResourceAvailableException: " in ended[1][1]
+    assert "\tat " not in ended[1][1]
+
+
+def test_what_a_worker_cannot_write_is_said_in_a_sentence(
+    cluster: state.Cluster, tmp_path: pathlib.Path
+) -> None:
+    """A file stands where a split's folder would be: to a worker like a disk that is full."""
+    command = [*PROGRAM, "run", *SMOKE, "--workdir", str(tmp_path), "--", *cluster.beam_args]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run_:
+        outputs = tmp_path / "artifacts" / "MnistExampleGen" / "examples"
+        while run_.poll() is None and not (found := [*outputs.glob("*")]):
+            time.sleep(0.01)
+        (found[0] / "Split-train").write_text("in the way")
+        output, _ = run_.communicate(timeout=RUN_SECONDS)
+    assert run_.returncode == 1, output
+    (words,) = [line for line in output.splitlines() if "MnistExampleGen failed: " in line]
+    assert "Split-train" in words
+    assert words.endswith("(in a worker of Beam)")
 
 
 def test_nothing_of_a_stopped_cluster_is_left(tmp_path: pathlib.Path) -> None:

@@ -48,6 +48,8 @@ def kill_all_workers() -> None:
         _ = numbers | beam.Map(lambda number: os.kill(os.getpid(), signal.SIGKILL))
 
 
+# Threads of Beam's read from the worker that is gone.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_is_killed_fails_the_job_with_words() -> None:
     with pytest.raises(RuntimeError, match="expected a worker of Beam to go on; .* return code"):
         kill_all_workers()

@@ -96,7 +96,7 @@ def _told(
     listener(NodeEvent(name, "running"))
     try:
         execution, cached = _task(compiled, name, run, place, done, on_line)
-    except (driver.Unresolved, launcher.TaskFailed, Unrecordable) as error:
+    except (driver.Unresolved, launcher.TaskFailed, Unrecordable, OSError, ValueError) as error:
         listener(NodeEvent(name, "failed", time.monotonic() - begun, error=str(error)))
         raise NodeFailed(name, error) from error
     outputs = {key: artifact.uri for key, artifact in execution.outputs.items()}

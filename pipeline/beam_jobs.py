@@ -1,0 +1,54 @@
+"""What Beam leaves to its user: the end of a job that nobody waits for, words for its errors."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+WHILE_RUNNING = re.compile(r" \[while running .*", re.DOTALL)  # Beam's, with a step's name
+TRACEBACK = "Traceback (most recent call last):"
+CAUSED_BY = "Caused by: "
+PACKAGE = re.compile(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])")
+MOST_WORDS = 600  # characters
+
+
+@contextlib.contextmanager
+def ended_by_interrupts() -> Iterator[None]:
+    """Ends what runs elsewhere where Ctrl-C ends the wait for it: Beam would let it go on."""
+    import apache_beam as beam
+
+    leave = beam.Pipeline.__exit__
+
+    def leave_or_cancel(self: Any, *raised: Any) -> Any:
+        try:
+            return leave(self, *raised)
+        except KeyboardInterrupt:
+            if result := getattr(self, "result", None):
+                result.cancel()
+            raise
+
+    with mock.patch.object(beam.Pipeline, "__exit__", leave_or_cancel):
+        yield
+
+
+def in_words(error: BaseException | str) -> str:
+    """Returns what an error says, without the trace with which an engine passes it on.
+
+    A runner in this process raises the error itself, with its step added to the message. Others
+    raise one whose message is a trace of Python, of Java, or of Java around Python.
+    """
+    text = str(error) or repr(error)
+    if TRACEBACK in text:
+        lines = text.rpartition(TRACEBACK)[2].splitlines()[1:]
+        found = next((line for line in lines if line and not line[0].isspace()), "")
+        if found:
+            return _shortened(WHILE_RUNNING.sub("", found)) + " (in a worker of Beam)"
+    if "\n\tat " in text:
+        first, *causes = text.split(CAUSED_BY)
+        return _shortened((causes or [first])[-1].partition("\n\tat ")[0])
+    return WHILE_RUNNING.sub("", text)
+
+
+def _shortened(words: str) -> str:
+    return PACKAGE.sub("", words).strip()[:MOST_WORDS]
