@@ -14,6 +14,7 @@ Result = dict[str, Any]
 ENGINES = {"memory": "in memory", "flink": "on Flink"}
 BEAM_NODES = ("MnistExampleGen", "StatisticsGen", "Evaluator")  # the others send no jobs
 MB = 1e6
+FLAT = 1.1  # times the memory; above that it rises
 WORSE = 1.15  # of the exponent of seconds over images; below that a busy machine explains it
 BUSIER = 2.0  # times the least load of an engine's sizes, from which seconds are not compared
 BILLION = 1_000_000_000
@@ -117,26 +118,28 @@ def _seconds_grow(results: Sequence[Result]) -> str:
     times = large["images"] / small["images"]
     return (
         f"From {small['images']:,} to {large['images']:,} images, {times:.0f} times as many, "
-        + (f"worse than linear: {', '.join(worse)}." if worse else "no node is worse than linear.")
+        + f"of {', '.join(both)} "
+        + (f"worse than linear: {', '.join(worse)}." if worse else "none is worse than linear.")
     )
 
 
 def _memory_grows(results: Sequence[Result]) -> str:
-    """Compares each node's two largest sizes of those that it was measured with."""
+    """Compares each node's smallest and largest size of those that it was measured with."""
     rises = []
     for node in NODES:
-        measured = [result for result in results if node in result["nodes"]][-2:]
+        measured = [result for result in results if node in result["nodes"]]
         if len(measured) < 2:
             continue
-        sizes = " to ".join(f"{result['images']:,}" for result in measured)
+        small, large = measured[0], measured[-1]
         for key, words in (("process", node), ("worker", f"{node}'s worker")):
-            before, after = (result["nodes"][node][key] for result in measured)
-            if before and after > 1.1 * before:
+            before, after = small["nodes"][node][key], large["nodes"][node][key]
+            if before and after > FLAT * before:
                 rise = f"{before / MB:,.0f} to {after / MB:,.0f} MB"
-                rises.append(f"{words} ({rise} from {sizes} images)")
+                times = large["images"] / small["images"]
+                rises.append(f"{words} ({rise} with {times:,.0f} times as many images)")
     if not rises:
-        return "Memory is flat: nowhere a tenth more at the next size."
-    return f"Memory rises by more than a tenth in {', '.join(rises)}, and is flat elsewhere."
+        return "Memory is flat: nowhere a tenth more with the most images than with the fewest."
+    return f"Memory rises by more than a tenth in {', '.join(rises)}; it is flat elsewhere."
 
 
 def _rate(results: Sequence[Result], node: str) -> float:
@@ -189,4 +192,6 @@ def _needs(sizes: dict[str, float], core_hours: float, memory: int) -> list[str]
         f"* What one process does alone: the digest, {digits:,.0f} GB read twice, by `mnist-tfx "
         "run` and by MnistExampleGen; at 1 GB a second (assumed) "
         f"{2 * digits / 60:,.0f} minutes, which no worker takes off.",
+        "* Training is no part of this: a Trainer keeps its images in memory, "
+        f"{train * 784 / 1e9:,.0f} GB of them, so that it would train on a part.",
     ]

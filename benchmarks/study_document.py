@@ -202,7 +202,8 @@ def _deep(deep: dict[str, list[Result]]) -> list[str]:
         "The study gives no numbers for AlexNet but that it was slower and less accurate. At the "
         "size that two cores allow, which is said in each row:",
         table(head, rows),
-        "The same at full size is `mnist-tfx run --profile gpu`; it was not run for want of a GPU.",
+        "Nearest at full size is `mnist-tfx run --profile paper --models alexnet,vgg16`, which "
+        "searches batch size and rate; it was not run for want of a GPU.",
     ]
 
 
