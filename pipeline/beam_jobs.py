@@ -7,6 +7,9 @@ from typing import Any
 from unittest import mock
 
 WHILE_RUNNING = re.compile(r" \[while running .*", re.DOTALL)  # Beam's, with a step's name
+BY_AN_ENGINE = re.compile(r"^Pipeline \S+ failed in state \w+: ")
+WITHOUT_A_SLOT = re.compile(r"NoResourceAvailableException|Timeout has occurred: \d+ ms")  # Flink's
+NO_SLOT = "no task slot was free in time; wait for the other jobs, or start more task managers"
 TRACEBACK = "Traceback (most recent call last):"
 CAUSED_BY = "Caused by: "
 PACKAGE = re.compile(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])")
@@ -39,6 +42,12 @@ def in_words(error: BaseException | str) -> str:
     raise one whose message is a trace of Python, of Java, or of Java around Python.
     """
     text = str(error) or repr(error)
+    words = _without_trace(BY_AN_ENGINE.sub("", text), whole=not BY_AN_ENGINE.match(text))
+    return f"{words}: {NO_SLOT}" if WITHOUT_A_SLOT.search(words) else words
+
+
+def _without_trace(text: str, whole: bool) -> str:
+    """Returns the words in a text; it may have several lines if it is `whole`."""
     if TRACEBACK in text:
         lines = text.rpartition(TRACEBACK)[2].splitlines()[1:]
         found = next((line for line in lines if line and not line[0].isspace()), "")
@@ -47,7 +56,8 @@ def in_words(error: BaseException | str) -> str:
     if "\n\tat " in text:
         first, *causes = text.split(CAUSED_BY)
         return _shortened((causes or [first])[-1].partition("\n\tat ")[0])
-    return WHILE_RUNNING.sub("", text)
+    words = WHILE_RUNNING.sub("", text)
+    return words if whole else _shortened(words)
 
 
 def _shortened(words: str) -> str:

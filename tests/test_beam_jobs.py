@@ -27,6 +27,7 @@ Caused by: org.apache.flink.runtime.NoResourceAvailableException: Could not acqu
 required resources.
 \tat org.apache.flink.runtime.scheduler.Slots.cancel(Slots.java:5)
 """
+MINIMUM = "minimum required resources."
 FULL = "OSError: [Errno 28] No space left on device: '/w/Split-train' (in a worker of Beam)"
 
 
@@ -36,7 +37,12 @@ FULL = "OSError: [Errno 28] No space left on device: '/w/Split-train' (in a work
         (PYTHON, FULL),
         (f"Error processing: {PYTHON}", FULL),
         (AROUND, FULL),
-        (JAVA, "NoResourceAvailableException: Could not acquire the minimum required resources."),
+        (JAVA, f"NoResourceAvailableException: Could not acquire the {MINIMUM}: no task slot was"),
+        (
+            "Pipeline BeamApp_1 failed in state FAILED: java.util.concurrent.TimeoutException: "
+            "Timeout has occurred: 300000 ms",
+            "TimeoutException: Timeout has occurred: 300000 ms: no task slot was free in time",
+        ),
         (JAVA.partition("Caused by")[0], "JobException: Recovery is suppressed by FixedDelayRe"),
         ("no room [while running 'Write']", "no room"),
         ("two\nlines that were meant", "two\nlines that were meant"),
