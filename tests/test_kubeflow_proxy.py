@@ -287,29 +287,30 @@ def test_no_client_changes_the_configuration(place: Place, method: str) -> None:
     assert place.asked == []
 
 
-def test_too_many_at_once_are_told_to_come_back(tmp_path: Path) -> None:
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Place]:
+    """A proxy that takes one request at once, and has one that lasts."""
     few = re.compile(r"limit_conn requests \d+")
-    with run_proxy(tmp_path, lambda text: few.sub("limit_conn requests 1", text)) as place:
-        with futures.ThreadPoolExecutor() as pool:
-            waiting = pool.submit(place.rest.get, f"{MODEL}/slow")
-            while not place.asked:
-                time.sleep(0.01)
-            answer = place.rest.get(MODEL)
-            assert waiting.result().status_code == 200
-        assert answer.status_code == 429
-        assert "under way here: try again" in answer.json()["error"]
+    with (
+        run_proxy(tmp_path, lambda text: few.sub("limit_conn requests 1", text)) as place,
+        futures.ThreadPoolExecutor() as pool,
+    ):
+        waiting = pool.submit(place.rest.get, f"{MODEL}/slow")
+        while not place.asked:
+            time.sleep(0.01)
+        yield place
+        assert waiting.result().status_code == 200
 
 
-def test_a_busy_server_is_ready_all_the_same(tmp_path: Path) -> None:
-    few = re.compile(r"limit_conn requests \d+")
-    with run_proxy(tmp_path, lambda text: few.sub("limit_conn requests 1", text)) as place:
-        with futures.ThreadPoolExecutor() as pool:
-            waiting = pool.submit(place.rest.get, f"{MODEL}/slow")
-            while not place.asked:
-                time.sleep(0.01)
-            assert place.metrics.get(f"{MODEL}/metadata").status_code == 200
-            assert waiting.result().status_code == 200
-        assert place.metrics.get(MODEL).status_code == 404
+def test_too_many_at_once_are_told_to_come_back(full: Place) -> None:
+    answer = full.rest.get(MODEL)
+    assert answer.status_code == 429
+    assert "under way here: try again" in answer.json()["error"]
+
+
+def test_a_busy_server_is_ready_all_the_same(full: Place) -> None:
+    assert full.metrics.get(f"{MODEL}/metadata").status_code == 200
+    assert full.metrics.get(MODEL).status_code == 404
 
 
 def test_a_server_that_is_away_is_said_to_be_away(tmp_path: Path) -> None:

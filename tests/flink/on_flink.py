@@ -65,6 +65,12 @@ def run(workdir: pathlib.Path, *words: str) -> Finished:
     return Finished(workdir, done.stdout + done.stderr, done.returncode)
 
 
+def start_run(cluster: state.Cluster, workdir: pathlib.Path) -> "subprocess.Popen[str]":
+    """Starts a run with every Beam job on a cluster."""
+    command = [*PROGRAM, "run", *SMOKE, "--workdir", str(workdir), "--", *cluster.beam_args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[state.Cluster]:
     """Two task managers with two slots each."""
@@ -316,8 +322,7 @@ def test_a_bulk_prediction_that_is_stopped_leaves_no_job_behind(
 def test_a_run_that_is_stopped_leaves_no_job_behind_and_nothing_half_written(
     cluster: state.Cluster, tmp_path: pathlib.Path
 ) -> None:
-    command = [*PROGRAM, "run", *SMOKE, "--workdir", str(tmp_path), "--", *cluster.beam_args]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stopped:
+    with start_run(cluster, tmp_path) as stopped:
         while stopped.poll() is None and not jobs_that_run(cluster):
             time.sleep(0.1)
         stopped.send_signal(signal.SIGINT)
@@ -370,8 +375,7 @@ def test_a_job_goes_on_after_a_task_manager_was_killed(
     cluster = clusters.start(folder, fetched(FOLDER), ClusterSettings())
     try:
         workdir = folder / "workdir"
-        command = [*PROGRAM, "run", *SMOKE, "--workdir", str(workdir), "--", *cluster.beam_args]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run_:
+        with start_run(cluster, workdir) as run_:
             killed = kill_a_task_manager_at_work(cluster, run_)
             output, _ = run_.communicate(timeout=RUN_SECONDS)
         assert run_.returncode == 0, output
@@ -391,8 +395,7 @@ def test_a_node_fails_with_words_where_no_task_manager_is_left_and_the_next_run_
     cluster = clusters.start(folder, fetched(FOLDER), settings)
     workdir = folder / "workdir"
     try:
-        command = [*PROGRAM, "run", *SMOKE, "--workdir", str(workdir), "--", *cluster.beam_args]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run_:
+        with start_run(cluster, workdir) as run_:
             kill_a_task_manager_at_work(cluster, run_)
             output, _ = run_.communicate(timeout=RUN_SECONDS)
         assert run_.returncode == 1, output
@@ -411,17 +414,15 @@ def test_a_node_fails_with_words_where_no_task_manager_is_left_and_the_next_run_
 
 
 def test_two_runs_share_a_cluster(cluster: state.Cluster, tmp_path: pathlib.Path) -> None:
-    command = [*PROGRAM, "run", *SMOKE, "--workdir"]
-    runs = [
-        subprocess.Popen(
-            [*command, str(tmp_path / name), "--", *cluster.beam_args],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for name in ("a", "b")
-    ]
+    ended = two_runs(cluster, tmp_path)
+    assert [code for code, _ in ended] == [0, 0], ended
+
+
+def two_runs(cluster: state.Cluster, folder: pathlib.Path) -> list[tuple[int, str]]:
+    """Returns the exit codes and outputs of two runs at once, the better code first."""
+    runs = [start_run(cluster, folder / name) for name in ("a", "b")]
     outputs = [run_.communicate(timeout=2 * RUN_SECONDS)[0] for run_ in runs]
-    assert [run_.returncode for run_ in runs] == [0, 0], "\n".join(outputs)
+    return sorted(zip([run_.returncode for run_ in runs], outputs, strict=True))
 
 
 def test_of_two_runs_on_one_slot_one_fails_in_a_sentence(
@@ -431,21 +432,11 @@ def test_of_two_runs_on_one_slot_one_fails_in_a_sentence(
     folder = tmp_path_factory.mktemp("full")
     settings = ClusterSettings(task_managers=1, slots=1, slot_seconds=3)
     cluster = clusters.start(folder, fetched(FOLDER), settings)
-    command = [*PROGRAM, "run", *SMOKE, "--workdir"]
     try:
-        runs = [
-            subprocess.Popen(
-                [*command, str(folder / name), "--", *cluster.beam_args],
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for name in ("a", "b")
-        ]
-        outputs = [run_.communicate(timeout=RUN_SECONDS)[0] for run_ in runs]
+        ended = two_runs(cluster, folder)
     finally:
         clusters.stop(folder)
-    ended = sorted(zip([run_.returncode for run_ in runs], outputs, strict=True))
-    assert [code for code, _ in ended] == [0, 1], outputs
+    assert [code for code, _ in ended] == [0, 1], ended
     (words,) = [line for line in ended[1][1].splitlines() if " failed: " in line]
     assert words.endswith(
         "no task slot was free in time; wait for the other jobs, or start more task managers"
@@ -457,8 +448,7 @@ def test_what_a_worker_cannot_write_is_said_in_a_sentence(
     cluster: state.Cluster, tmp_path: pathlib.Path
 ) -> None:
     """A file stands where a split's folder would be: to a worker like a disk that is full."""
-    command = [*PROGRAM, "run", *SMOKE, "--workdir", str(tmp_path), "--", *cluster.beam_args]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run_:
+    with start_run(cluster, tmp_path) as run_:
         outputs = tmp_path / "artifacts" / "MnistExampleGen" / "examples"
         while run_.poll() is None and not (found := [*outputs.glob("*")]):
             time.sleep(0.01)
