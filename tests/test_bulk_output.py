@@ -176,6 +176,25 @@ def test_another_prediction_does_not(tmp_path: Path, changed: dict[str, Any], wo
     )
 
 
+def test_a_folder_goes_on_with_the_version_that_it_was_begun_with(tmp_path: Path) -> None:
+    base, out = versions(tmp_path / "mnist", 3, 12), tmp_path / "out"
+    out.mkdir()
+    assert bulk_output.version_of(out, base) is None
+    bulk_output.begin(out, {**WANTED, "model": str(base / "3")})
+    assert bulk_output.version_of(out, base) == 3
+    assert bulk_output.version_of(out, tmp_path / "another") is None
+    (base / "3" / "saved_model.pb").unlink()
+    (base / "3").rmdir()
+    assert bulk_output.version_of(out, base) is None
+
+
+def test_a_manifest_that_a_killed_run_did_not_finish_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / ".manifest.json.123").write_text("{")
+    with bulk_output.claimed(tmp_path):
+        bulk_output.begin(tmp_path, WANTED)
+    assert bulk_output.agree(tmp_path, WANTED)
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[1]"])
 def test_a_damaged_manifest_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / bulk_output.MANIFEST).write_text(content)

@@ -118,6 +118,26 @@ def test_a_tensor_that_does_not_fit_is_refused(fields: dict[str, Any], words: st
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
+def test_one_large_string_for_many_rows_is_refused() -> None:
+    from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
+    from tensorflow_serving.apis import predict_pb2
+
+    from serving.grpc_tensors import read_inputs
+    from serving.options import Limits
+
+    limits = Limits()
+    size = tensor_shape_pb2.TensorShapeProto.Dim(size=limits.instances)
+    shape = tensor_shape_pb2.TensorShapeProto(dim=[size])
+    large = bytes(limits.body_bytes // limits.instances + 1)
+    request = predict_pb2.PredictRequest(
+        inputs={
+            "image_bytes": tensor_pb2.TensorProto(dtype=7, tensor_shape=shape, string_val=[large])
+        }
+    )
+    with pytest.raises(ServingError, match="repeats too large a string"):
+        read_inputs(request, DIGIT_CONTRACT["png"], limits)
+
+
 def test_a_tensor_that_fits_is_the_array(model: Any) -> None:
     from serving.grpc_tensors import read_inputs
     from serving.options import Limits

@@ -1,5 +1,6 @@
 """The exported model: the same answers through every signature, in float32, and what it refuses."""
 
+import dataclasses
 import importlib
 import json
 import pathlib
@@ -19,7 +20,8 @@ from components.settings import ModelSettings, TrainSettings, to_config
 from components.training import scoring
 from components.training.export import export, float32_copy, transform_of
 from components.training.fit import dtype_policy
-from components.training.run import PREDICTIONS_FILE, TRAINING_FILE, run_fn
+from components.training.precision import POLICIES
+from components.training.run import PREDICTIONS_FILE, TRAINING_FILE, run_fn, state_folder
 
 pytestmark = pytest.mark.slow
 
@@ -258,6 +260,15 @@ def test_a_copy_in_float32_has_every_weight(name: str, side: int) -> None:
     assert {layer.compute_dtype for layer in copy.layers} == {"float32"}
     for one, other in zip(copy.weights, trained.weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_training_goes_on_from_checkpoints_of_its_precision_alone_on_any_devices() -> None:
+    def folder(**changes: str) -> pathlib.Path:
+        model = dataclasses.replace(SETTINGS, **changes)
+        return state_folder(TrainSettings(model, 8, 0, 2, 2, {}, "1", "state", ""), "inputs")
+
+    assert len({folder(precision=name) for name in POLICIES}) == len(POLICIES)
+    assert len({folder(devices=name) for name in ("auto", "one", "mirrored")}) == 1
 
 
 def test_the_trainer_writes_a_model_and_what_it_measured(

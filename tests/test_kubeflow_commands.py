@@ -5,7 +5,9 @@ import pathlib
 import pytest
 from click.testing import CliRunner, Result
 
+from components import data
 from pipeline.cli import main
+from pipeline.kubeflow import run_local
 from pipeline.kubeflow.commands import kubeflow
 from pipeline.workdir import Workdir, locked
 
@@ -35,6 +37,14 @@ def test_a_wrong_call_is_refused_in_words(
     assert done.exit_code == 2, done.output
     assert said in done.output
     assert not (tmp_path / "x").exists()
+
+
+def test_data_on_this_machine_is_known_by_its_content() -> None:
+    given = {"data": data.PACKAGED, "data_sha256": "", "epochs": 1}
+    digest = data.summarize(data.PACKAGED).sha256
+    assert run_local._with_digest(given) == {**given, "data_sha256": digest}
+    for kept in ({**given, "data_sha256": "a"}, {**given, "data": ""}, {"data": "x"}):
+        assert run_local._with_digest(kept) == kept
 
 
 def test_the_reason_why_nothing_was_compiled_is_shown(tmp_path: pathlib.Path) -> None:

@@ -517,6 +517,15 @@ def test_models_set_a_flag_each(kfp: Kfp, file: Path, models: str, expected: Any
     assert kfp.parameters == expected
 
 
+def test_a_run_without_any_model_is_refused(kfp: Kfp, file: Path) -> None:
+    flags = ("train_sequential", "train_alexnet_book")
+    words = [part for flag in flags for part in ("-P", f"{flag}=false")]
+    done = call(file, "--host", kfp.url, *words)
+    assert done.exit_code == 2
+    assert "expected at least one model to take part; got false for" in done.output
+    assert kfp.runs == []
+
+
 def caching(text: str) -> dict[str, bool]:
     spec = next(iter(yaml.safe_load_all(text)))
     tasks = spec["root"]["dag"]["tasks"]

@@ -34,6 +34,17 @@ def test_the_configuration_of_a_workdir_that_was_moved_names_the_new_place(tmp_p
 
 
 @pytest.mark.parametrize("engine", ["embedded", "tf-serving"])
+def test_a_damaged_configuration_is_named(
+    engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = model_config.file_of(Workdir.at(tmp_path).serving)
+    file.parent.mkdir(parents=True)
+    file.write_text("no configuration")
+    assert serve_with(tmp_path, engine, ()) == 2
+    assert f"{file}: expected a ModelServerConfig in text form" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["embedded", "tf-serving"])
 def test_help_lists_the_server_s_options(
     engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

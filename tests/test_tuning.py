@@ -283,6 +283,7 @@ def test_a_search_in_which_every_trial_diverges_is_an_error(
     for attempt in ("first", "second"):
         with pytest.raises(SearchFailed) as caught:
             run_node(examples, told(examples, transform_output, asked), tmp_path / attempt)
+        assert not list((tmp_path / "state").iterdir()), "the next run would repeat none"
         message = str(caught.value)
         assert message.startswith("expected at least one completed trial of 2; all failed: ")
         assert "expected a finite loss" in message

@@ -125,3 +125,10 @@ def test_what_cannot_be_written_as_json_leaves_the_old_file(tmp_path: Path) -> N
         write_json(file, [object()])
     assert json.loads(file.read_text()) == [1]
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_cannot_replace_a_file_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "some.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_json(tmp_path / "some.json", [1])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["some.json"]
