@@ -55,7 +55,7 @@ class Measured:
 
 
 def measure(node: str, given: Given, cluster: Cluster | None = None) -> Measured:
-    """Runs a node; the nodes before it must have run in this workdir, or they run in it as well.
+    """Runs a node; those that it needs must have run in this workdir, or they run in it as well.
 
     Raises:
       RuntimeError: it failed; the message is the end of its log.

@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # pipeline.py here h
 from data_nodes import NODES, Given
 
 MODEL = "sequential"
+BEFORE = {"MnistExampleGen": (), "StrictExampleValidator": NODES[:2]}  # others need NODES[0] alone
 
 
 def _run(node: str, given: Given) -> float:
@@ -34,7 +35,7 @@ def _run(node: str, given: Given) -> float:
 
 
 def _pipeline(last: str, given: Given) -> Any:
-    """Returns the graph of the data nodes up to `last`."""
+    """Returns the graph of a data node and of those that it needs."""
     from tfx.orchestration import metadata, pipeline
 
     from pipeline.workdir import PIPELINE_NAME, Workdir
@@ -77,15 +78,14 @@ def _components(last: str, given: Given) -> list[Any]:
         custom_config={"input_shape": [28, 28, 1]},
     ).with_id(f"Transform.{MODEL}")
     made = {
-        "MnistExampleGen": [example_gen],
-        "StatisticsGen": [schema, statistics],
+        "MnistExampleGen": [example_gen, schema],
+        "StatisticsGen": [statistics],
         "StrictExampleValidator": [validator],
         "Transform": [transform],
     }
     if last == "Evaluator":
         made[last] = _evaluation(given, examples, schema_out)
-    wanted = NODES[: NODES.index(last) + 1]
-    return [node for name in wanted for node in made.get(name, [])]
+    return [node for name in (*BEFORE.get(last, NODES[:1]), last) for node in made[name]]
 
 
 def _evaluation(given: Given, examples: Any, schema: Any) -> list[Any]:

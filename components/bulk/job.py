@@ -16,6 +16,7 @@ from apache_beam.ml.inference import base
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.bulk import model, parts, reading
+from components.bulk.asking import asked
 from components.bulk.faults import BulkFailed
 from components.bulk.parts import CLASSES, Outcome, Output
 from components.bulk.pieces import SIDE, Bad, Piece
@@ -116,9 +117,8 @@ def predict(piece: Piece, job: Job, worker: Worker) -> Outcome:
     bad: list[Bad] = []
     positions, answers = [np.empty(0, np.int64)], [np.empty((0, CLASSES), np.float32)]
     source = reading.chunks(job.root, piece, job.batch, worker.streams, job.prepare)
-    for chunk in reading.ahead(source):
-        if len(chunk.images):
-            answers.append(worker.model(chunk.images))
+    for chunk, probabilities in asked(worker.model, reading.ahead(source)):
+        answers.append(probabilities)
         positions.append(chunk.positions)
         bad.extend(chunk.bad)
     answered = np.concatenate(positions), np.concatenate(answers)

@@ -1,0 +1,74 @@
+"""The Evaluator lets go of each batch when it has taken its digits apart."""
+
+import gc
+import pathlib
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from google.protobuf import json_format
+from tensorflow_model_analysis.extractors import unbatch_extractor
+from tfx.components.evaluator import executor
+from tfx.types import standard_artifacts
+
+from components import evaluator
+from components.unbatching import unbatched
+
+pytestmark = pytest.mark.slow
+
+THEIRS = unbatch_extractor._extract_unbatched_inputs
+
+
+def batch() -> dict[str, Any]:
+    images = np.arange(3 * 4, dtype=np.float32).reshape(3, 4)
+    return {
+        "features": {"image": images},
+        "labels": np.array([7, 2, 1]),
+        "input": np.array(list("abc")),
+    }
+
+
+@pytest.fixture
+def no_search_for_cycles() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def stays(unbatch: Callable[[Any], Any]) -> bool:
+    """Returns whether a row is in memory after the last use of its batch."""
+    rows = unbatch(batch())
+    row = weakref.ref(rows[0]["labels"])
+    assert row() is not None
+    del rows
+    return row() is not None
+
+
+def test_the_rows_are_those_of_tfma() -> None:
+    for ours, theirs in zip(unbatched(batch()), THEIRS(batch()), strict=True):
+        assert repr(ours) == repr(theirs)
+
+
+def test_a_batch_is_freed_without_a_search_for_cycles(no_search_for_cycles: None) -> None:
+    """Where TFMA itself frees it, at the end, the module is of no use any more."""
+    assert not stays(unbatched)
+    assert stays(THEIRS)
+
+
+def test_the_evaluator_takes_it(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    monkeypatch.setattr(
+        executor.Executor,
+        "Do",
+        lambda *_: taken.append(unbatch_extractor._extract_unbatched_inputs),
+    )
+    model, examples = standard_artifacts.Model(), standard_artifacts.Examples()
+    model.uri = str(tmp_path)
+    examples.set_int_custom_property("test_images", 10)
+    config = json_format.MessageToJson(evaluator.evaluation_config(0.5))
+    inputs = {"baseline_model": [model], "examples": [examples]}
+    evaluator.Executor().Do(inputs, {}, {"eval_config": config})
+    assert taken == [unbatched]
+    assert unbatch_extractor._extract_unbatched_inputs is THEIRS
