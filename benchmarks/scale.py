@@ -93,7 +93,7 @@ def _measure_nodes(name: str, images: int, given: Given, cluster: state.Cluster 
         if node in result["nodes"]:
             continue
         result["nodes"][node] = dataclasses.asdict(measure(node, given, cluster))
-        result["load"] = max(result["load"], os.getloadavg()[0])
+        result["nodes"][node]["load"] = os.getloadavg()[0]
         result["bytes"] = {"digits": _bytes(pathlib.Path(given.data))}
         result["bytes"]["examples"] = _bytes(given.workdir / "artifacts" / NODES[0])
         write_json(RESULTS / f"scale-{name}-{images}.json", result)
@@ -105,7 +105,7 @@ def _result(name: str, images: int) -> Result:
     with contextlib.suppress(FileNotFoundError):
         found: Result = json.loads((RESULTS / f"scale-{name}-{images}.json").read_text())
         return found
-    return {"engine": name, "images": images, "nodes": {}, "load": 0.0}
+    return {"engine": name, "images": images, "nodes": {}}
 
 
 def _bytes(folder: pathlib.Path) -> int:

@@ -16,7 +16,7 @@ BEAM_NODES = ("MnistExampleGen", "StatisticsGen", "Evaluator")  # the others sen
 MB = 1e6
 FLAT = 1.1  # times the memory; above that it rises
 WORSE = 1.15  # of the exponent of seconds over images; below that a busy machine explains it
-BUSIER = 2.0  # times the least load of an engine's sizes, from which seconds are not compared
+BUSIER = 2.0  # times a node's least load, from which its seconds are not compared
 BILLION = 1_000_000_000
 WORKERS = 100
 MOST_SHARDS = 10_000  # of a split, as in components/example_gen.py
@@ -63,7 +63,8 @@ def _seconds(results: Sequence[Result]) -> str:
     rows = [[node, *_cells(results, node, "seconds", "{:,.1f}", 1)] for node in NODES]
     for key, words in (("digits", "digits on the disk, MB"), ("examples", "examples, MB")):
         rows.append([words, *(f"{result['bytes'][key] / MB:,.0f}" for result in results)])
-    rows.append(["the machine's load, at most", *(f"{result['load']:.1f}" for result in results)])
+    loads = (max(node["load"] for node in result["nodes"].values()) for result in results)
+    rows.append(["the machine's load, at most", *(f"{load:.1f}" for load in loads)])
     return table(head, rows)
 
 
@@ -84,6 +85,18 @@ def _worker(result: Result) -> int:
     return max((node["worker"] for node in result["nodes"].values()), default=0)
 
 
+def _with(results: Sequence[Result], node: str) -> list[Result]:
+    """Returns the results in which a node was measured."""
+    return [result for result in results if node in result["nodes"]]
+
+
+def _quiet(results: Sequence[Result], node: str) -> list[Result]:
+    """Returns those in which the machine had not much more to do than in a node's quietest."""
+    measured = _with(results, node)
+    most = BUSIER * min(result["nodes"][node]["load"] for result in measured)
+    return [result for result in measured if result["nodes"][node]["load"] <= most]
+
+
 def _exponent(small: Result, large: Result, node: str) -> float:
     """Returns how a node's seconds grow between two sizes: 1 is linear."""
     ratio = math.log(large["images"] / small["images"])
@@ -98,45 +111,44 @@ def _growth(results: Sequence[Result]) -> list[str]:
     """Returns what is to be said of how seconds and memory grow, in sentences."""
     if len(results) < 2:
         return ["One size tells nothing of growth."]
-    most = BUSIER * min(result["load"] for result in results)
-    quiet = [result for result in results if result["load"] <= most]
-    said = [_seconds_grow(quiet)] if len(quiet) > 1 else []
-    said += [
-        f"Seconds of {result['images']:,} images are not compared: the load, {result['load']:.1f}, "
-        "was more than twice the least."
-        for result in results
-        if result not in quiet
+    busy = [
+        f"{node} with {result['images']:,} images (load {result['nodes'][node]['load']:.1f})"
+        for node in BEAM_NODES
+        for result in _with(results, node)
+        if result not in _quiet(results, node)
     ]
-    return [*said, _memory_grows(results)]
+    left_out = "Left out, since the load was more than twice the node's least: "
+    said = [f"{left_out}{', '.join(busy)}."] if busy else []
+    return [_seconds_grow(results), *said, _memory_grows(results)]
 
 
 def _seconds_grow(results: Sequence[Result]) -> str:
-    small, large = results[-2:]
-    both = [node for node in NODES if node in small["nodes"] and node in large["nodes"]]
-    exponents = {node: _exponent(small, large, node) for node in both}
-    worse = [f"{node} (exponent {e:.2f})" for node, e in exponents.items() if e > WORSE]
-    times = large["images"] / small["images"]
-    return (
-        f"From {small['images']:,} to {large['images']:,} images, {times:.0f} times as many, "
-        + f"of {', '.join(both)} "
-        + (f"worse than linear: {', '.join(worse)}." if worse else "none is worse than linear.")
-    )
+    """Compares each node's two largest sizes."""
+    worse = []
+    for node in BEAM_NODES:
+        quiet = _quiet(results, node)
+        if len(quiet) > 1 and (exponent := _exponent(*quiet[-2:], node)) > WORSE:
+            worse.append(f"{node} (exponent {exponent:.2f})")
+    grows = f"worse than linearly: {', '.join(worse)}" if worse else "none worse than linearly"
+    return f"Between each node's two largest sizes seconds grow in {grows}."
 
 
 def _memory_grows(results: Sequence[Result]) -> str:
     """Compares each node's smallest and largest size of those that it was measured with."""
     rises = []
     for node in NODES:
-        measured = [result for result in results if node in result["nodes"]]
+        measured = _with(results, node)
         if len(measured) < 2:
             continue
-        small, large = measured[0], measured[-1]
+        small, last, large = measured[0], measured[-2], measured[-1]
         for key, words in (("process", node), ("worker", f"{node}'s worker")):
             before, after = small["nodes"][node][key], large["nodes"][node][key]
             if before and after > FLAT * before:
                 rise = f"{before / MB:,.0f} to {after / MB:,.0f} MB"
                 times = large["images"] / small["images"]
-                rises.append(f"{words} ({rise} with {times:,.0f} times as many images)")
+                late = (after - last["nodes"][node][key]) / MB
+                since = f"{late:+,.0f} MB from {last['images']:,} images on"
+                rises.append(f"{words} ({rise} with {times:,.0f} times as many images; {since})")
     if not rises:
         return "Memory is flat: nowhere a tenth more with the most images than with the fewest."
     return f"Memory rises by more than a tenth in {', '.join(rises)}; it is flat elsewhere."
@@ -144,21 +156,21 @@ def _memory_grows(results: Sequence[Result]) -> str:
 
 def _rate(results: Sequence[Result], node: str) -> float:
     """Returns the seconds that one more image takes, between the smallest and the largest size."""
-    small, large = results[0], results[-1]
+    small, *_, large = _quiet(results, node)
     more = large["nodes"][node]["seconds"] - small["nodes"][node]["seconds"]
     return max(0.0, more) / (large["images"] - small["images"])
 
 
 def _billion(results: Sequence[Result]) -> list[str]:
-    whole = [result for result in results if len(result["nodes"]) == len(NODES)]
-    if len(whole) < 2:
-        return ["Two sizes on Flink are needed for this; run `python benchmarks/scale.py`."]
-    largest = whole[-1]
+    if any(not _with(results, node) or len(_quiet(results, node)) < 2 for node in BEAM_NODES):
+        return [
+            "Each node is needed in two sizes on Flink, at a like load, for this; run `python "
+            "benchmarks/scale.py`."
+        ]
+    largest = results[-1]
     sizes = {key: n / largest["images"] * BILLION for key, n in largest["bytes"].items()}
     core_hours = {
-        node: _rate(whole, node) * BILLION * FLINK_WORKERS / 3600
-        for node in NODES
-        if _rate(whole, node) > 0
+        node: _rate(results, node) * BILLION * FLINK_WORKERS / 3600 for node in BEAM_NODES
     }
     rows = [
         [node, f"{hours:,.0f}", f"{hours / WORKERS:,.1f}"] for node, hours in core_hours.items()
@@ -166,12 +178,12 @@ def _billion(results: Sequence[Result]) -> list[str]:
     total = sum(core_hours.values())
     rows.append(["together", f"{total:,.0f}", f"{total / WORKERS:,.1f}"])
     return [
-        f"Calculated, not run, from {whole[0]['images']:,} and {largest['images']:,} images on "
-        f"Flink. Assumed: seconds grow as between these two, the {FLINK_WORKERS} workers there "
+        "Calculated, not run, from each node's smallest and largest size on Flink. Assumed: "
+        f"seconds grow as between these two, the {FLINK_WORKERS} workers there "
         f"were busy all the time with a core each, {WORKERS} workers are "
         f"{WORKERS / FLINK_WORKERS:.0f} times as quick as two, and the storage keeps up.",
         table(["node", "core hours", f"hours with {WORKERS} workers"], rows),
-        "\n".join(_needs(sizes, total, max(_worker(result) for result in whole))),
+        "\n".join(_needs(sizes, total, max(_worker(result) for result in results))),
     ]
 
 

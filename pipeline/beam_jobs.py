@@ -1,10 +1,6 @@
-"""What Beam leaves to its user: the end of a job that nobody waits for, words for its errors."""
+"""Words for the errors of Beam's jobs, which engines wrap in traces."""
 
-import contextlib
 import re
-from collections.abc import Iterator
-from typing import Any
-from unittest import mock
 
 WHILE_RUNNING = re.compile(r" \[while running .*", re.DOTALL)  # Beam's, with a step's name
 BY_AN_ENGINE = re.compile(r"^Pipeline \S+ failed in state \w+: ")
@@ -14,25 +10,6 @@ TRACEBACK = "Traceback (most recent call last):"
 CAUSED_BY = "Caused by: "
 PACKAGE = re.compile(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])")
 MOST_WORDS = 600  # characters
-
-
-@contextlib.contextmanager
-def ended_by_interrupts() -> Iterator[None]:
-    """Ends what runs elsewhere where Ctrl-C ends the wait for it: Beam would let it go on."""
-    import apache_beam as beam
-
-    leave = beam.Pipeline.__exit__
-
-    def leave_or_cancel(self: Any, *raised: Any) -> Any:
-        try:
-            return leave(self, *raised)
-        except KeyboardInterrupt:
-            if result := getattr(self, "result", None):
-                result.cancel()
-            raise
-
-    with mock.patch.object(beam.Pipeline, "__exit__", leave_or_cancel):
-        yield
 
 
 def in_words(error: BaseException | str) -> str:

@@ -17,6 +17,7 @@ from components.bulk.pieces import PNG, Piece
 from pipeline import bulk_output, bulk_screen, bulk_summary, engines
 from pipeline.beam_arguments import beam_arguments
 from pipeline.bulk_model import ChosenModel, choose
+from pipeline.interrupts import interrupted_by_sigterm
 from pipeline.log_file import libraries_logged, logs_in
 from pipeline.workdir import Workdir
 from pipeline.wrong_call import WrongCall
@@ -45,7 +46,8 @@ class Options:
 def predict_in_bulk(options: Options) -> int:
     """Predicts, shows, and returns the exit code."""
     folder = options.output.expanduser().resolve()
-    return _told(lambda: _begin(options, folder), options, folder, sys.stderr)
+    with interrupted_by_sigterm():
+        return _told(lambda: _begin(options, folder), options, folder, sys.stderr)
 
 
 def _begin(options: Options, folder: pathlib.Path) -> int:

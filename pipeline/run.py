@@ -20,6 +20,7 @@ from pipeline import conclusion, engines, profiles, pushes, results, screen
 from pipeline.beam_arguments import beam_arguments
 from pipeline.conclusion import FAILED, STOPPED, WRONG_CALL
 from pipeline.events import NodeFailed
+from pipeline.interrupts import interrupted_by_sigterm
 from pipeline.log_file import logs_in
 from pipeline.options import Options, check, check_gpus
 from pipeline.workdir import Workdir, WorkdirBusy, locked
@@ -37,7 +38,7 @@ def run_pipeline(options: Options) -> int:
     try:
         check(options)
         workdir.open()
-        with locked(workdir):
+        with locked(workdir), interrupted_by_sigterm():
             return _run_locked(options, workdir)
     except EXPECTED as error:
         console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)

@@ -13,8 +13,9 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import launcher
 
 from pipeline.beam_arguments import IN_MEMORY
-from pipeline.beam_jobs import ended_by_interrupts, in_words
+from pipeline.beam_jobs import in_words
 from pipeline.events import Listener, NodeEvent, NodeFailed, State
+from pipeline.interrupts import jobs_ended_by_interrupts
 
 RUNNERS = {"local": LocalDagRunner, "beam": BeamDagRunner}
 
@@ -28,9 +29,10 @@ def run(pipeline: tfx_pipeline.Pipeline, dag_runner: str, listener: Listener) ->
 
     Raises:
       NodeFailed: the first node that failed; the nodes after it did not run.
+      KeyboardInterrupt: as it came; no job of an engine goes on.
     """
     failures: list[NodeFailed] = []
-    with _listening(listener, failures), _own_arguments(), ended_by_interrupts():
+    with _listening(listener, failures), _own_arguments(), jobs_ended_by_interrupts():
         try:
             RUNNERS[dag_runner]().run(pipeline)
         except Exception as error:

@@ -11,6 +11,7 @@ from serving.errors import invalid, not_found
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig
 from serving.options import Batching
+from serving.retries import Retries
 from serving.version import AVAILABLE, END, UNLOADING, Contract, Version, fingerprint
 
 LOG = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Servable:
         self._contract, self._kind, self._metrics = contract, kind, metrics
         self.versions: dict[int, Version] = {}
         self._unloading: set[asyncio.Task[None]] = set()
+        self._retries = Retries()
         self._labels: dict[str, int] = {}  # to versions that served when a label moved there
 
     @property
@@ -72,8 +74,10 @@ class Servable:
         available, changed = await asyncio.get_running_loop().run_in_executor(
             self._loader, _look, self.config.base_path, failed
         )
-        for number in changed:  # may be tried again
-            del self.versions[number]
+        for number in changed:
+            self._retries.forget(number)
+        for number in {*changed, *filter(self._retries.due, failed)} & set(available):
+            del self.versions[number]  # it is tried again
         while missing := self._missing(available):
             await self._load(missing[0], available[missing[0]])
         self._move_labels()
@@ -118,8 +122,10 @@ class Servable:
         )
         self._metrics.loads.add(self.name, "success" if good else "fail")
         if good:
+            self._retries.forget(number)
             LOG.info("%s: version %d serves", self.name, number)
         else:
+            self._retries.failed(number)
             LOG.error("%s: version %d does not serve: %s", self.name, number, version.message)
 
     def _unload(self, version: Version) -> None:

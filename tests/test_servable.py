@@ -124,6 +124,51 @@ def test_a_bad_version_is_reported_and_serves_once_its_files_are_others(
     run(base, scenario)
 
 
+def test_a_version_that_failed_for_a_passing_reason_is_tried_again(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from serving import checking, retries
+
+    add(base, 2)
+
+    async def scenario(manager: Any) -> None:
+        assert newest(manager) == 1
+        assert states(manager)[2] == "[Errno 5] Input/output error"
+        passing.undo()
+        await manager.refresh()
+        assert newest(manager) == 1, "not before a minute has passed"
+        monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.0)
+        await manager.refresh()
+        assert newest(manager) == 2
+
+    def fails(folder: Path) -> None:
+        if folder.name == "2":
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.MonkeyPatch.context() as passing:
+        passing.setattr(checking, "check_files", fails)
+        run(base, scenario)
+
+
+def test_a_version_that_fails_for_good_is_not_tried_for_ever(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from serving import retries
+
+    monkeypatch.setattr(retries, "PAUSE_SECONDS", 0.0)
+    truncate_the_graph(add(base, 2))
+
+    async def scenario(manager: Any) -> None:
+        tried = [manager.models["mnist"].versions[2]]
+        for _ in range(retries.RETRIES + 2):
+            await manager.refresh()
+            tried.append(manager.models["mnist"].versions[2])
+        assert len({id(version) for version in tried}) == 1 + retries.RETRIES
+        assert newest(manager) == 1
+
+    run(base, scenario)
+
+
 def test_weights_that_are_not_finite_never_serve(
     base: Path, save_digits: Callable[..., None]
 ) -> None:

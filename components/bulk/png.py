@@ -1,6 +1,7 @@
 """Folders of PNG files for bulk prediction: cut into stretches of names, and read."""
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -32,27 +33,32 @@ def chunks(root: Path, piece: Piece, batch: int, prepare: Prepare | None) -> Ite
     """
     decode = functools.partial(_prepared, prepare) if prepare else _decoded
     for first, count in spans(piece.records, batch):
-        yield Chunk.of(first, decode([root / name for name in piece.files[first : first + count]]))
+        names = piece.files[first : first + count]
+        yield Chunk.of(first, decode([os.path.join(root, name) for name in names]))
 
 
-def _decoded(paths: Sequence[Path]) -> list[NDArray[np.uint8] | str]:
+def _decoded(paths: Sequence[str]) -> list[NDArray[np.uint8] | str]:
     from components.bulk.pictures import decode
 
     return decode([_bytes(path) for path in paths])
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: str) -> bytes:
+    """Returns a file's content; Python's own file objects take three times as long for it."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read(LARGEST) or b""
+        file = os.open(path, os.O_RDONLY)
+        try:
+            return os.read(file, LARGEST)
+        finally:
+            os.close(file)
     except OSError as error:
         raise BulkFailed(
             f"expected to read {path}; {error.strerror}: see to it, then run the same command again"
         ) from error
 
 
-def _prepared(prepare: Prepare, paths: Sequence[Path]) -> list[NDArray[np.uint8] | str]:
-    return [_one(prepare, path) for path in paths]
+def _prepared(prepare: Prepare, paths: Sequence[str]) -> list[NDArray[np.uint8] | str]:
+    return [_one(prepare, Path(path)) for path in paths]
 
 
 def _one(prepare: Prepare, path: Path) -> NDArray[np.uint8] | str:

@@ -10,10 +10,12 @@ import traceback
 from typing import Any
 
 from components.left_out import LEFT_OUT
+from pipeline.interrupts import interrupted_by_sigterm, jobs_ended_by_interrupts
 from pipeline.kubeflow import executor_input, layout
 from pipeline.kubeflow.parameters import fold_in, take_submitted
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+STOPPED = 143  # as shells tell SIGTERM
 SETTINGS = "custom_config"  # TFX's name for a Tuner's or Trainer's settings
 
 Json = dict[str, Any]
@@ -30,6 +32,9 @@ def main(argv: list[str], mounts: str) -> int:
     arguments, beam_args = _parser().parse_known_args(argv)
     try:
         _run(arguments, beam_args, mounts)
+    except KeyboardInterrupt:
+        print(f"{arguments.executor_class_path} was stopped", file=sys.stderr)
+        return STOPPED
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
@@ -75,7 +80,8 @@ def _execute(arguments: argparse.Namespace, beam_args: list[str]) -> None:
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
     compiler_utils.TITLE_TO_CLASS_PATH.update(layout.ARTIFACT_CLASSES)
-    kubeflow_v2_run_executor.main((arguments, beam_args))
+    with interrupted_by_sigterm(), jobs_ended_by_interrupts():
+        kubeflow_v2_run_executor.main((arguments, beam_args))
 
 
 def _pinned(serving_dir: str) -> str:

@@ -318,14 +318,13 @@ def test_a_bulk_prediction_that_is_stopped_leaves_no_job_behind(
     assert not jobs_that_run(cluster)
 
 
-@pytest.mark.usefixtures("heeded")
 def test_a_run_that_is_stopped_leaves_no_job_behind_and_nothing_half_written(
     cluster: state.Cluster, tmp_path: pathlib.Path
 ) -> None:
     with start_run(cluster, tmp_path) as stopped:
         while stopped.poll() is None and not jobs_that_run(cluster):
             time.sleep(0.1)
-        stopped.send_signal(signal.SIGINT)
+        stopped.send_signal(signal.SIGTERM)
         output, _ = stopped.communicate(timeout=RUN_SECONDS)
     assert stopped.returncode == 130, output
     assert "Stopped. The next run goes on from what is done." in output
