@@ -36,11 +36,16 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Answers Predict and GetModelMetadata; the other methods say that they are not there."""
 
     def __init__(
-        self, manager: Manager, metrics: Metrics, limits: Limits, offer: Offer | None
+        self,
+        manager: Manager,
+        metrics: Metrics,
+        limits: Limits,
+        bodies: Bodies,
+        offer: Offer | None,
     ) -> None:
-        """Takes the models and what is to be told of each answered request."""
+        """Takes the models, the count of bodies, and what is told of each answered request."""
         self._manager, self._metrics, self._limits = manager, metrics, limits
-        self._offer, self._bodies = offer, Bodies(limits)
+        self._offer, self._bodies = offer, bodies
 
     async def Predict(
         self, request: predict_pb2.PredictRequest, context: grpc.aio.ServicerContext
@@ -143,7 +148,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
 
 
 def make_server(
-    options: Options, manager: Manager, metrics: Metrics, offer: Offer | None
+    options: Options, manager: Manager, metrics: Metrics, bodies: Bodies, offer: Offer | None
 ) -> grpc.aio.Server:
     """Returns a gRPC server with all services, bound to no port yet."""
     server = grpc.aio.server(
@@ -153,7 +158,7 @@ def make_server(
             ("grpc.so_reuseport", 0),
         ],
     )
-    prediction = PredictionService(manager, metrics, options.limits, offer)
+    prediction = PredictionService(manager, metrics, options.limits, bodies, offer)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(manager), server)
     health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)

@@ -22,6 +22,7 @@ from serving.metrics import Metrics
 from serving.options import Options
 from serving.request_log import RequestLog
 from serving.rest.app import make_app
+from serving.rest.body import Bodies
 
 LOG = logging.getLogger(__name__)
 BACKLOG = 2_048
@@ -42,13 +43,14 @@ async def serve(options: Options) -> None:
     log = RequestLog(options.log_folder, options.log_sample_rate) if options.log_folder else None
     offer = log.offer if log else None
     listener = _bound(options.host, options.port)
-    rpc = make_server(options, manager, metrics, offer)
+    bodies = Bodies(options.limits)
+    rpc = make_server(options, manager, metrics, bodies, offer)
     grpc_port = _bind(rpc, options.host, options.grpc_port)
     await manager.refresh()
     listener.listen(BACKLOG)  # not before: who connects is answered
     await rpc.start()
     watcher = asyncio.create_task(manager.watch())
-    http = _HttpServer(_config(options, make_app(options, manager, metrics, offer)), rpc)
+    http = _HttpServer(_config(options, make_app(options, manager, metrics, bodies, offer)), rpc)
     announcer = asyncio.create_task(_announce(http, manager, options, listener, grpc_port))
     try:
         await http.serve(sockets=[listener])

@@ -31,12 +31,16 @@ class RestApi:
     """Answers requests; an instance is an ASGI application."""
 
     def __init__(
-        self, manager: Manager, metrics: Metrics, limits: Limits, offer: predict.Offer | None
+        self,
+        manager: Manager,
+        metrics: Metrics,
+        limits: Limits,
+        bodies: Bodies,
+        offer: predict.Offer | None,
     ) -> None:
-        """Takes the models and what is to be told of each answered request."""
+        """Takes the models, the count of bodies, and what is told of each answered request."""
         self._manager, self._metrics, self._limits = manager, metrics, limits
-        self._offer = offer
-        self._bodies = Bodies(limits)
+        self._offer, self._bodies = offer, bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one HTTP request."""

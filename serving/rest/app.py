@@ -17,7 +17,7 @@ from serving.manager import Manager
 from serving.metrics import Metrics
 from serving.options import Options
 from serving.rest.api import RestApi, send_error
-from serving.rest.body import header
+from serving.rest.body import Bodies, header
 from serving.rest.predict import Offer
 
 PAGE = pathlib.Path(__file__).parents[1] / "page"
@@ -80,7 +80,9 @@ async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     await send_error(send, ServingError(Code.NOT_FOUND, f"nothing is at {scope['path']}"))
 
 
-def make_app(options: Options, manager: Manager, metrics: Metrics, offer: Offer | None) -> ASGIApp:
+def make_app(
+    options: Options, manager: Manager, metrics: Metrics, bodies: Bodies, offer: Offer | None
+) -> ASGIApp:
     """Returns the ASGI application of a server."""
 
     async def show_metrics(_: Request) -> Response:
@@ -101,7 +103,7 @@ def make_app(options: Options, manager: Manager, metrics: Metrics, offer: Offer 
         ]
     )
     pages.router.default, pages.router.redirect_slashes = nothing_here, False
-    app: ASGIApp = Site(RestApi(manager, metrics, options.limits, offer), pages)
+    app: ASGIApp = Site(RestApi(manager, metrics, options.limits, bodies, offer), pages)
     if options.token:
         app = BearerToken(app, options.token)
     if options.cors_origins:
