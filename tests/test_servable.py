@@ -404,9 +404,10 @@ def test_a_large_request_that_is_still_being_read_keeps_its_version(base: Path) 
 
 def test_a_version_of_thousands_of_digits_is_refused(base: Path) -> None:
     from serving.rest.api import RestApi
+    from serving.rest.body import Bodies
 
     async def scenario(manager: Any) -> None:
-        api = RestApi(manager, Metrics(), Limits(), None)
+        api = RestApi(manager, Metrics(), Limits(), Bodies(Limits()), None)
         transport = httpx.ASGITransport(app=api)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
             answer = await client.get("/v1/models/mnist/versions/" + "9" * 5_000)
