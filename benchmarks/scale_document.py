@@ -40,8 +40,8 @@ def document(found: Sequence[Result], machine: str) -> str:
         f"Made by `python benchmarks/scale.py` on {machine}. The sets are MNIST's digits turned, "
         "moved and resized by `benchmarks/make_digits.py`, six sevenths for training; `Evaluator` "
         "asks `sequential` about the last seventh. Each node ran in a process of its own. "
-        "A dash: not measured. Sizes were run on different days, when the machine was up to a "
-        "third slower or faster.",
+        "A dash: not measured. Sizes were run on different days, when the machine took up to "
+        "1.6 times as long for the same.",
     ]
     for name, words in ENGINES.items():
         if by_engine[name]:

@@ -89,7 +89,7 @@ def chance_margin(images: int) -> float:
 
 
 class Executor(executor.Executor):
-    """Runs TFX's executor, without a baseline that is empty, in batches of a known size."""
+    """Runs TFX's executor, without a baseline that is empty, in batches of one size."""
 
     def Do(
         self,
@@ -105,7 +105,7 @@ class Executor(executor.Executor):
         config = with_margin(exec_properties["eval_config"], images)
         exec_properties = {**exec_properties, "eval_config": config}
         sizes = {"min_batch_size": BATCH, "max_batch_size": BATCH}
-        with (  # neither has an option
+        with (  # none of these has an option
             mock.patch.object(batch_util, "GetBatchElementsKwargs", return_value=sizes),
             spread_reading(),
             freed_batches(),

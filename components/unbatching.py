@@ -16,7 +16,7 @@ def unbatched(batch: types.Extracts) -> list[types.Extracts]:
 
     TFMA's list is part of a cycle of references (`util.split_extracts` has a function within that
     calls itself), so that all rows of each batch, with their images, would stay until Python looks
-    for cycles: here every few hundred batches, and later the more objects there are.
+    for cycles among all objects, which it does the more seldom the more there are.
     """
     rows = _extract(batch)
     kept = list(rows)

@@ -430,3 +430,18 @@ def whole_report() -> dict[str, Any]:
             ]
         },
     }
+
+
+@pytest.fixture
+def evaluated(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an Evaluator's executor is given, inputs and properties: ten images, a baseline."""
+    from google.protobuf import json_format
+    from tfx.types import standard_artifacts
+
+    from components.evaluator import evaluation_config
+
+    model, examples = standard_artifacts.Model(), standard_artifacts.Examples()
+    model.uri = str(tmp_path)
+    examples.set_int_custom_property("test_images", 10)
+    config = json_format.MessageToJson(evaluation_config(0.5))
+    return {"baseline_model": [model], "examples": [examples]}, {"eval_config": config}

@@ -7,10 +7,8 @@ import apache_beam as beam
 import pytest
 import tensorflow as tf
 from apache_beam.testing.util import assert_that, equal_to
-from google.protobuf import json_format
 from tfx.components.evaluator import executor as evaluator_executor
 from tfx.components.statistics_gen import executor as statistics_executor
-from tfx.types import standard_artifacts
 from tfx_bsl.tfxio import raw_tf_record, record_based_tfxio
 
 from components import evaluator, statistics_gen
@@ -67,17 +65,16 @@ def test_every_record_is_read_once(pattern: str) -> None:
     ids=["StatisticsGen", "Evaluator"],
 )
 def test_a_node_reads_that_way(
-    ours: Any, theirs: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    ours: Any,
+    theirs: Any,
+    evaluated: tuple[dict[str, Any], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     readers = []
     monkeypatch.setattr(
         theirs.Executor, "Do", lambda *_: readers.append(record_based_tfxio.ReadTfRecord)
     )
-    model, examples = standard_artifacts.Model(), standard_artifacts.Examples()
-    model.uri = str(tmp_path)
-    examples.set_int_custom_property("test_images", 10)
-    config = json_format.MessageToJson(evaluator.evaluation_config(0.5))
-    inputs = {"baseline_model": [model], "examples": [examples]}
-    ours.Executor().Do(inputs, {}, {"eval_config": config})
+    inputs, properties = evaluated
+    ours.Executor().Do(inputs, {}, properties)
     assert readers == [read_tf_records]
     assert record_based_tfxio.ReadTfRecord is not read_tf_records

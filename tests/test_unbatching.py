@@ -1,17 +1,14 @@
 """The Evaluator lets go of each batch when it has taken its digits apart."""
 
 import gc
-import pathlib
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from google.protobuf import json_format
 from tensorflow_model_analysis.extractors import unbatch_extractor
 from tfx.components.evaluator import executor
-from tfx.types import standard_artifacts
 
 from components import evaluator
 from components.unbatching import unbatched
@@ -57,18 +54,16 @@ def test_a_batch_is_freed_without_a_search_for_cycles(no_search_for_cycles: None
     assert stays(THEIRS)
 
 
-def test_the_evaluator_takes_it(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_evaluator_takes_it(
+    evaluated: tuple[dict[str, Any], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     taken = []
     monkeypatch.setattr(
         executor.Executor,
         "Do",
         lambda *_: taken.append(unbatch_extractor._extract_unbatched_inputs),
     )
-    model, examples = standard_artifacts.Model(), standard_artifacts.Examples()
-    model.uri = str(tmp_path)
-    examples.set_int_custom_property("test_images", 10)
-    config = json_format.MessageToJson(evaluator.evaluation_config(0.5))
-    inputs = {"baseline_model": [model], "examples": [examples]}
-    evaluator.Executor().Do(inputs, {}, {"eval_config": config})
+    inputs, properties = evaluated
+    evaluator.Executor().Do(inputs, {}, properties)
     assert taken == [unbatched]
     assert unbatch_extractor._extract_unbatched_inputs is THEIRS
