@@ -8,8 +8,9 @@ import os
 import pathlib
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 import uvicorn
@@ -46,21 +47,34 @@ async def serve(options: Options) -> None:
     bodies = Bodies(options.limits)
     rpc = make_server(options, manager, metrics, bodies, offer)
     grpc_port = _bind(rpc, options.host, options.grpc_port)
-    await manager.refresh()
-    listener.listen(BACKLOG)  # not before: who connects is answered
-    await rpc.start()
-    watcher = asyncio.create_task(manager.watch())
     http = _HttpServer(_config(options, make_app(options, manager, metrics, bodies, offer)), rpc)
-    announcer = asyncio.create_task(_announce(http, manager, options, listener, grpc_port))
+    loading = asyncio.create_task(manager.refresh())
     try:
-        await http.serve(sockets=[listener])
+        with _stopped_by_signals(http, loading):
+            await asyncio.wait([loading])
+            if loading.cancelled():
+                return
+            loading.result()
+            listener.listen(BACKLOG)  # not before: who connects is answered
+            await rpc.start()
+            announced = _announce(http, manager, options, listener, grpc_port)
+            await _beside((manager.watch(), announced), http.serve(sockets=[listener]))
     finally:
-        for task in (watcher, announcer):
-            task.cancel()
-        await asyncio.gather(watcher, announcer, return_exceptions=True)
+        await rpc.stop(None)  # where a signal came before the HTTP server had begun
         if log:
             log.close()  # first: a version that is being loaded may take longer than there is time
         await manager.close()
+
+
+async def _beside(others: Iterable[Coroutine[Any, Any, None]], main: Awaitable[None]) -> None:
+    """Runs `main`, and beside it others, until it ends."""
+    tasks = [asyncio.create_task(other) for other in others]
+    try:
+        await main
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _HttpServer(uvicorn.Server):
@@ -72,20 +86,31 @@ class _HttpServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stops at SIGTERM and SIGINT without raising them again afterwards."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+        """Leaves signals to `serve`, which has them before this server begins."""
+        yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Refuses what is new on both ports and waits for what is under way."""
         grace = self.config.timeout_graceful_shutdown
         await asyncio.gather(super().shutdown(sockets), self._rpc.stop(grace))
+
+
+@contextmanager
+def _stopped_by_signals(http: uvicorn.Server, loading: asyncio.Task[None]) -> Iterator[None]:
+    """Ends the server, or the loading of the first versions, at SIGTERM and SIGINT."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        loading.cancel()
+        http.handle_exit(number, None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
 
 
 def _config(options: Options, app: object) -> uvicorn.Config:

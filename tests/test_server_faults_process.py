@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -230,6 +231,39 @@ def codes_around_sigterm(server: Any) -> list[int]:
         server.process.send_signal(signal.SIGTERM)
         assert not all(answer.done() for answer in answers)
         return [answer.result() for answer in answers]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_still_loads_its_first_version_ends_too(number: int, tmp_path: Path) -> None:
+    """The index of the weights is a pipe: the server is loading for as long as it is open."""
+    weights = tmp_path / "1" / "variables"
+    weights.mkdir(parents=True)
+    (tmp_path / "1" / "saved_model.pb").touch()
+    os.mkfifo(weights / "variables.index")
+    command = (sys.executable, "-m", "serving", *map(str, options(tmp_path)), "--port", "0")
+    with subprocess.Popen(
+        [*command, "--grpc-port", "0"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        with contextlib.suppress(BrokenPipeError), open_once_read(weights / "variables.index"):
+            process.send_signal(number)
+        _, said = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, said
+        assert "Traceback" not in said
+
+
+@contextlib.contextmanager
+def open_once_read(pipe: Path) -> Iterator[None]:
+    """Opens a pipe for writing as soon as someone reads it, and closes it."""
+    opened: list[int] = []
+
+    def is_read() -> bool:
+        with contextlib.suppress(OSError):
+            opened.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(opened)
+
+    wait_until(is_read, 60)
+    yield
+    os.close(opened[0])
 
 
 ORIGIN = "https://page.example"
