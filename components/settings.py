@@ -85,6 +85,8 @@ class TrainSettings:
       hyperparameters: batch size and learning rate where no Tuner chooses them, else empty.
       rung: the name of the step of the time budget that set the sizes, for the report.
       state_dir: where checkpoints live until the training is done.
+      keep_state: whether they stay until another training of the model, since the model is uploaded
+        only after this one.
       code: digest of the code that the node runs.
     """
 
@@ -97,6 +99,7 @@ class TrainSettings:
     rung: str
     state_dir: str
     code: str
+    keep_state: bool = False
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

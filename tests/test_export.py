@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import keras
@@ -20,12 +21,12 @@ from components.settings import ModelSettings, TrainSettings, to_config
 from components.training import scoring
 from components.training.export import export, float32_copy, transform_of
 from components.training.fit import dtype_policy
-from components.training.precision import POLICIES
-from components.training.run import PREDICTIONS_FILE, TRAINING_FILE, run_fn, state_folder
+from components.training.run import PREDICTIONS_FILE, TRAINING_FILE, run_fn
 
 pytestmark = pytest.mark.slow
 
 STEPS_PER_EXECUTION = 1
+LABELS = np.arange(12) % 10
 INPUT_SHAPE = (32, 32, 3)
 SETTINGS = ModelSettings("tiny", __name__, INPUT_SHAPE, "float32", "constant", seed=5)
 SPREAD = keras.initializers.RandomNormal(stddev=0.5, seed=7)  # so that the answers differ
@@ -262,24 +263,10 @@ def test_a_copy_in_float32_has_every_weight(name: str, side: int) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_training_goes_on_from_checkpoints_of_its_precision_alone_on_any_devices() -> None:
-    def folder(**changes: str) -> pathlib.Path:
-        model = dataclasses.replace(SETTINGS, **changes)
-        return state_folder(TrainSettings(model, 8, 0, 2, 2, {}, "1", "state", ""), "inputs")
-
-    assert len({folder(precision=name) for name in POLICIES}) == len(POLICIES)
-    assert len({folder(devices=name) for name in ("auto", "one", "mirrored")}) == 1
-
-
-def test_the_trainer_writes_a_model_and_what_it_measured(
-    transform_output: tft.TFTransformOutput, tmp_path: pathlib.Path
-) -> None:
-    labels = np.arange(12) % 10
-    for split in ("train", "eval"):
-        (tmp_path / split).mkdir()
-        with tf.io.TFRecordWriter(str(tmp_path / split / "data.gz"), "GZIP") as writer:
-            for image, label in zip(some_digits(), labels.tolist(), strict=True):
-                writer.write(example(image, label))
+def train(
+    transform_output: tft.TFTransformOutput, folder: pathlib.Path, **changes: Any
+) -> dict[str, Any]:
+    """Trains on 8 digits below `folder`, tests on 12, and returns what was measured."""
     settings = TrainSettings(
         model=SETTINGS,
         images=8,
@@ -288,26 +275,55 @@ def test_the_trainer_writes_a_model_and_what_it_measured(
         patience=2,
         hyperparameters={},
         rung="1",
-        state_dir=str(tmp_path / "state"),
+        state_dir=str(folder / "state"),
         code="",
     )
+    settings = dataclasses.replace(settings, **changes)
+    for split in ("train", "eval"):
+        (folder / split).mkdir(exist_ok=True)
+        with tf.io.TFRecordWriter(str(folder / split / "data.gz"), "GZIP") as writer:
+            for image, label in zip(some_digits(), LABELS.tolist(), strict=True):
+                writer.write(example(image, label))
     run_fn(
         FnArgs(
-            train_files=[str(tmp_path / "train" / "*")],
-            eval_files=[str(tmp_path / "eval" / "*")],
+            train_files=[str(folder / "train" / "*")],
+            eval_files=[str(folder / "eval" / "*")],
             transform_output=transform_output.transform_savedmodel_dir.rpartition("/")[0],
-            serving_model_dir=str(tmp_path / "model"),
-            model_run_dir=str(tmp_path / "run"),
+            serving_model_dir=str(folder / "model"),
+            model_run_dir=str(folder / "run"),
             hyperparameters={"values": {"batch_size": 4, "learning_rate": 0.001}},
             custom_config=json.loads(json.dumps(to_config(settings))),
         )
     )
-    report = json.loads((tmp_path / "run" / TRAINING_FILE).read_text())
+    return json.loads((folder / "run" / TRAINING_FILE).read_text())
+
+
+def test_the_trainer_writes_a_model_and_what_it_measured(
+    transform_output: tft.TFTransformOutput, tmp_path: pathlib.Path
+) -> None:
+    report = train(transform_output, tmp_path)
     assert (report["train_images"], report["eval_images"], report["epochs"]) == (8, 12, 2)
     assert (report["batch_size"], report["learning_rate"]) == (4, 0.001)
     assert report["params"] == network(INPUT_SHAPE).count_params()
     with np.load(tmp_path / "run" / PREDICTIONS_FILE) as predictions:
         answer = through(tf.saved_model.load(str(tmp_path / "model")), "serving_default")
         np.testing.assert_allclose(answer["probabilities"], predictions["probabilities"], atol=1e-5)
-        np.testing.assert_array_equal(predictions["labels"], labels)
+        np.testing.assert_array_equal(predictions["labels"], LABELS)
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_a_training_whose_model_was_lost_on_its_way_is_not_done_again(
+    transform_output: tft.TFTransformOutput, tmp_path: pathlib.Path
+) -> None:
+    first = train(transform_output, tmp_path, keep_state=True)
+    shutil.rmtree(tmp_path / "model")
+    shutil.rmtree(tmp_path / "run")
+    again = train(transform_output, tmp_path, keep_state=True)
+    assert again["history"] == first["history"]  # with the seconds of each epoch
+    answer = through(tf.saved_model.load(str(tmp_path / "model")), "serving_default")
+    with np.load(tmp_path / "run" / PREDICTIONS_FILE) as predictions:
+        np.testing.assert_allclose(answer["probabilities"], predictions["probabilities"], atol=1e-5)
+    [kept] = (tmp_path / "state").iterdir()
+    other = train(transform_output, tmp_path, keep_state=True, epochs=1)
+    assert other["epochs"] == 1
+    assert kept not in list((tmp_path / "state").iterdir())

@@ -116,7 +116,12 @@ def test_what_was_submitted_is_folded_into_the_settings(
 def test_a_folder_for_the_state_keeps_its_part_for_the_node() -> None:
     config = json.dumps({"images": 0, "state_dir": "/mnt/x/state/search"})
     folded = json.loads(fold_in(Submitted(state_dir="/elsewhere"), config))
-    assert folded["state_dir"] == "/elsewhere/search"
+    assert folded == {"images": 0, "state_dir": "/elsewhere/search"}
+
+
+def test_a_training_keeps_its_state_until_its_model_is_uploaded() -> None:
+    config = json.dumps({"images": 0, "state_dir": "/mnt/x/state/training", "keep_state": False})
+    assert json.loads(fold_in(Submitted(state_dir="/elsewhere"), config))["keep_state"]
 
 
 def test_parameters_reach_the_tasks_that_need_them() -> None:

@@ -1,18 +1,16 @@
 """The Trainer's entry point: unpacks TFX's arguments, trains, exports, writes what was measured."""
 
 import dataclasses
-import hashlib
 import json
 import pathlib
-import shutil
 from typing import Any
 
 import numpy as np
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components.settings import AUTO_DEVICES, MULTI_WORKER, TrainSettings, to_config
-from components.training import dataset, precision
+from components.settings import MULTI_WORKER, TrainSettings
+from components.training import dataset, precision, state
 from components.training.cluster import parcel
 from components.training.cluster.channel import Channel
 from components.training.cluster.chief import lead
@@ -53,7 +51,8 @@ def train(fn_args: FnArgs, channel: Channel | None = None) -> None:
     settings = dataclasses.replace(
         settings, model=dataclasses.replace(settings.model, precision=policy)
     )
-    state_dir = state_folder(settings, fn_args.hyperparameters, fn_args.train_files)
+    state_dir = state.state_folder(settings, fn_args.hyperparameters, fn_args.train_files)
+    state.remove_finished(state_dir)
     job = _job(settings, fn_args, output, state_dir)
     if channel:
         parcel.check_code(channel, settings.model.module)
@@ -62,19 +61,7 @@ def train(fn_args: FnArgs, channel: Channel | None = None) -> None:
         result = fit(job, stop, channel)
     export(float32_copy(result.model, settings.model), output, fn_args.serving_model_dir)
     write_results(pathlib.Path(fn_args.model_run_dir), settings, job, result)
-    shutil.rmtree(state_dir, ignore_errors=True)
-
-
-def state_folder(settings: TrainSettings, *inputs: Any) -> pathlib.Path:
-    """Returns the folder of a training's checkpoints: the same for the same settings and inputs.
-
-    The devices do not count: a training may go on with others, in the same precision.
-    """
-    model = dataclasses.replace(settings.model, devices=AUTO_DEVICES)
-    settings = dataclasses.replace(settings, model=model)
-    key = json.dumps([to_config(settings), *inputs], sort_keys=True, default=str)
-    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return pathlib.Path(settings.state_dir) / f"{settings.model.name}-{digest}"
+    state.release(state_dir, settings.keep_state)
 
 
 def chosen_hyperparameters(settings: TrainSettings, tuned: dict[str, Any] | None) -> dict[str, Any]:

@@ -110,6 +110,8 @@ def fold_in(submitted: Submitted, custom_config: str) -> str:
     if submitted.state_dir:
         folder = pathlib.PurePosixPath(config["state_dir"]).name
         config["state_dir"] = f"{submitted.state_dir}/{folder}"
+    if "keep_state" in config:  # Kubeflow uploads a model once its training has ended
+        config["keep_state"] = True
     return json.dumps(config)
 
 
