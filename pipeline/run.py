@@ -107,10 +107,10 @@ class _Run:
 
         from components.schema_gen import SCHEMA_FILE
         from components.training import devices
-        from pipeline import graph, plan, store
+        from pipeline import graph, plan
         from pipeline.settings import model_nodes
 
-        store.abandon_unfinished(store.connect(self._workdir.metadata), self._workdir.artifacts)
+        self._tidy()
         names = self._options.model_names
         found = (
             results.found_hyperparameters(self._workdir, names) if self._options.no_tune else None
@@ -138,6 +138,18 @@ class _Run:
             schema_text=SCHEMA_FILE.read_text(),
             beam_args=tuple(engines.complete(beam_arguments(self._options.beam_args))),
         )
+
+    def _tidy(self) -> None:
+        """Clears away what earlier runs left half-written; moves what is of no known run."""
+        from pipeline import store
+
+        metadata = store.connect(self._workdir.metadata)
+        store.abandon_unfinished(metadata, self._workdir.artifacts)
+        if aside := store.set_aside_unknown(metadata, self._workdir.artifacts):
+            self._say(
+                f"{self._workdir.metadata} knows nothing of some of the artifacts that are there: "
+                f"they are in {aside} now"
+            )
 
     def _location(self) -> str:
         where = self._options.data

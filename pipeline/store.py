@@ -1,5 +1,6 @@
 """Reads ML Metadata: what the nodes of the last run produced; and tidies up after a kill."""
 
+import datetime
 import pathlib
 import shutil
 from typing import Any
@@ -9,6 +10,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.workdir import PIPELINE_NAME
+from pipeline.wrong_call import WrongCall
 
 NODE_CONTEXT = "node"
 FINISHED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
@@ -17,11 +19,22 @@ UNREADABLE = (errors.StatusError, RuntimeError)  # what ML Metadata raises
 
 
 def connect(file: pathlib.Path) -> Any:
-    """Opens the database, which is made where it is missing."""
+    """Opens the database, which is made where it is missing.
+
+    Raises:
+      WrongCall: the file is no database of this version of ML Metadata.
+    """
     config = mlmd.ConnectionConfig()
     config.sqlite.filename_uri = str(file)
     config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    return metadata_store.MetadataStore(config)
+    try:
+        return metadata_store.MetadataStore(config)
+    except UNREADABLE as error:
+        why = str(error).rpartition(" query:")[0] or str(error)  # the rest is in SQL
+        raise WrongCall(
+            f"expected ML Metadata of this version in {file}; it cannot be used ({why}): move the "
+            "file away, and the next run begins anew, or name another --workdir"
+        ) from error
 
 
 def connect_to_read(file: pathlib.Path) -> Any:
@@ -85,3 +98,22 @@ def abandon_unfinished(store: Any, artifacts: pathlib.Path) -> int:
     if left:
         store.put_executions(left)
     return len(left)
+
+
+def set_aside_unknown(store: Any, artifacts: pathlib.Path) -> pathlib.Path | None:
+    """Moves outputs of executions that the database does not know out of the nodes' way.
+
+    Where the database was removed or replaced by an older one, numbers are given again, and a node
+    would write among the files of another. Call it only while no other run uses the database.
+
+    Returns where they are now, beside `artifacts`, or None where there are none.
+    """
+    known = {str(execution.id) for execution in store.get_executions()}
+    numbered = (folder for folder in artifacts.glob("*/*/*") if folder.name.isdecimal())
+    unknown = [folder for folder in numbered if folder.name not in known]
+    aside = artifacts.with_name(f"{artifacts.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
+    for folder in unknown:
+        moved = aside / folder.relative_to(artifacts)
+        moved.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(moved)
+    return aside if unknown else None
