@@ -23,11 +23,11 @@ from pipeline.events import NodeFailed
 from pipeline.interrupts import interrupted_by_sigterm
 from pipeline.log_file import logs_in
 from pipeline.options import Options, check, check_gpus
-from pipeline.workdir import Workdir, WorkdirBusy, locked
+from pipeline.workdir import Workdir, WorkdirBusy, WorkdirUnusable, locked
 from pipeline.wrong_call import WrongCall
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-WRONG_CALLS = (WrongCall, WorkdirBusy, results.NeverTuned)
+WRONG_CALLS = (WrongCall, WorkdirBusy, WorkdirUnusable, results.NeverTuned)
 EXPECTED = (*WRONG_CALLS, data.DataError, OSError)
 
 

@@ -16,6 +16,10 @@ class WorkdirBusy(RuntimeError):
     """Another run uses the workdir."""
 
 
+class WorkdirUnusable(RuntimeError):
+    """Nothing can be written there."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Workdir:
     """The folders and files of one workdir; all paths are absolute."""
@@ -68,9 +72,18 @@ class Workdir:
         return self.root / "pushes.json"
 
     def open(self) -> None:
-        """Makes the folders."""
-        for folder in (self.artifacts, self.serving.parent, self.report, self.logs, self.state):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Makes the folders of a run; raises as `make` does."""
+        self.make(self.artifacts, self.serving.parent, self.report, self.logs, self.state)
+
+    def make(self, *folders: pathlib.Path) -> None:
+        """Makes folders of this workdir.
+
+        Raises:
+          WorkdirUnusable: they cannot be made.
+        """
+        with _written_to(self):
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -79,9 +92,10 @@ def locked(workdir: Workdir) -> Iterator[None]:
 
     Raises:
       WorkdirBusy: another run holds it.
+      WorkdirUnusable: nothing can be written there.
     """
-    path = workdir.root / ".lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    with _written_to(workdir):
+        descriptor = os.open(workdir.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,6 +110,17 @@ def locked(workdir: Workdir) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _written_to(workdir: Workdir) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WorkdirUnusable(
+            f"expected a folder to write to at {workdir.root}; got: {error.strerror} "
+            f"({error.filename}): name another with --workdir"
+        ) from error
 
 
 def write_json(path: pathlib.Path, value: object) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.workdir import Workdir, WorkdirBusy, locked, write_json
+from pipeline.workdir import Workdir, WorkdirBusy, WorkdirUnusable, locked, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 HOLD = """
@@ -57,6 +57,22 @@ def test_opening_makes_folders_but_no_served_model(tmp_path: Path) -> None:
     for folder in (workdir.artifacts, workdir.report, workdir.logs, workdir.state):
         assert folder.is_dir()
     assert not workdir.serving.exists()
+
+
+def test_a_workdir_that_cannot_be_made_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkdirUnusable) as refused:
+        Workdir.at(tmp_path / "file" / "runs").open()
+    assert str(refused.value) == (
+        f"expected a folder to write to at {tmp_path}/file/runs; got: Not a directory "
+        f"({tmp_path}/file/runs/artifacts): name another with --workdir"
+    )
+
+
+def test_a_workdir_that_cannot_be_locked_is_told_of(workdir: Workdir) -> None:
+    (workdir.root / ".lock").mkdir()  # root may write to any folder, but not to a folder's name
+    with pytest.raises(WorkdirUnusable, match=r"Is a directory \(.*/\.lock\)"), locked(workdir):
+        pass
 
 
 def test_a_second_process_is_refused_with_the_pid_of_the_first_and_what_to_do(

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,12 +29,12 @@ from pipeline.kubeflow.local.run import Place, execute
 from pipeline.kubeflow.parameters import DATA, DATA_SHA256, PUSH_DESTINATION, STATE_DIR
 from pipeline.kubeflow.submit_file import read_upload
 from pipeline.kubeflow.values import values_of
-from pipeline.workdir import Workdir, WorkdirBusy, locked
+from pipeline.workdir import Workdir, WorkdirBusy, WorkdirUnusable, locked
 from pipeline.wrong_call import WrongCall
 
 PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"  # Kubeflow's own default
 PROGRESS = f" {LOGGER.name}: "  # in a line of a task's log
-WRONG_CALLS = (WrongCall, WorkdirBusy)
+WRONG_CALLS = (WrongCall, WorkdirBusy, WorkdirUnusable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +69,7 @@ def run_local(options: RunLocalOptions) -> int:
     console = screen.console_on(sys.stdout)
     before = signal.signal(signal.SIGTERM, _stop)
     try:
-        for folder in (workdir.root, workdir.serving.parent, workdir.report, workdir.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+        workdir.make(workdir.root, workdir.serving.parent, workdir.report, workdir.logs)
         with locked(workdir):
             return _run_locked(options, workdir, console)
     except (*WRONG_CALLS, data.DataError, OSError) as error:
@@ -105,6 +105,7 @@ def _run_locked(options: RunLocalOptions, workdir: Workdir, console: Console) ->
         _say(console, f"[red]{escape(str(error))}[/]")
         _say(console, conclusion.after_failure(shown.done))
         return FAILED
+    shutil.rmtree(workdir.state, ignore_errors=True)  # nothing goes on from there any more
     whole = _report(workdir, found, done, kept.bucket, shown.seconds, begun)
     place = values[PUSH_DESTINATION.name]
     elsewhere = "" if place == str(workdir.serving) else place
