@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import socket
@@ -16,6 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from pipeline.flink.listening import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -233,37 +234,44 @@ def codes_around_sigterm(server: Any) -> list[int]:
         return [answer.result() for answer in answers]
 
 
+SLOW_TO_LOAD = """
+import time
+from serving import command, servable
+
+def look(*_):
+    print("loading", flush=True)
+    time.sleep(1)
+    return {}, []
+
+servable._look = look
+command.main()
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_still_loads_its_first_version_ends_too(number: int, tmp_path: Path) -> None:
-    """The index of the weights is a pipe: the server is loading for as long as it is open."""
-    weights = tmp_path / "1" / "variables"
-    weights.mkdir(parents=True)
-    (tmp_path / "1" / "saved_model.pb").touch()
-    os.mkfifo(weights / "variables.index")
-    command = (sys.executable, "-m", "serving", *map(str, options(tmp_path)), "--port", "0")
+def test_a_server_that_still_loads_lets_nobody_in_and_ends_at_a_signal(
+    number: int, tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    ports = ("--port", str(port), "--grpc-port", "0")
     with subprocess.Popen(
-        [*command, "--grpc-port", "0"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", SLOW_TO_LOAD, *map(str, options(tmp_path)), *ports],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
-        with contextlib.suppress(BrokenPipeError), open_once_read(weights / "variables.index"):
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "loading\n"
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), timeout=5)
             process.send_signal(number)
-        _, said = process.communicate(timeout=SECONDS)
+            _, said = process.communicate(timeout=SECONDS)
+        finally:
+            process.kill()
         assert process.returncode == 0, said
+        assert "REST on" not in said
         assert "Traceback" not in said
-
-
-@contextlib.contextmanager
-def open_once_read(pipe: Path) -> Iterator[None]:
-    """Opens a pipe for writing as soon as someone reads it, and closes it."""
-    opened: list[int] = []
-
-    def is_read() -> bool:
-        with contextlib.suppress(OSError):
-            opened.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
-        return bool(opened)
-
-    wait_until(is_read, 60)
-    yield
-    os.close(opened[0])
 
 
 ORIGIN = "https://page.example"
