@@ -16,7 +16,7 @@ MODEL = "sequential"
 BEFORE = {"MnistExampleGen": (), "StrictExampleValidator": NODES[:2]}  # others need NODES[0] alone
 
 
-def _run(node: str, given: Given) -> float:
+def run(node: str, given: Given) -> float:
     """Runs a node in this process and returns its seconds."""
     from pipeline import runner
 
@@ -110,7 +110,7 @@ def main() -> None:
     found = json.loads(told)
     paths = {name: pathlib.Path(found[name]) for name in ("workdir", "model")}
     given = Given(**{**found, **paths, "beam_args": tuple(found["beam_args"])})
-    seconds = _run(node, given)
+    seconds = run(node, given)
     (given.workdir / f"{node}.json").write_text(json.dumps({"seconds": seconds}))
 
 

@@ -127,8 +127,12 @@ def _seconds_grow(results: Sequence[Result]) -> str:
         quiet = _quiet(results, node)
         if len(quiet) > 1 and (exponent := _exponent(*quiet[-2:], node)) > WORSE:
             worse.append(f"{node} (exponent {exponent:.2f})")
-    grows = f"worse than linearly: {', '.join(worse)}" if worse else "none worse than linearly"
-    return f"Between each node's two largest sizes seconds grow in {grows}."
+    if not worse:
+        return "Between each node's two largest sizes seconds grow in none worse than linearly."
+    return (
+        "Between each node's two largest sizes seconds grow worse than linearly in "
+        f"{', '.join(worse)}; [measured.md](measured.md#more-digits) says what was found of it."
+    )
 
 
 def _memory_grows(results: Sequence[Result]) -> str:
