@@ -235,12 +235,12 @@ def codes_around_sigterm(server: Any) -> list[int]:
 
 
 SLOW_TO_LOAD = """
-import time
+import sys
 from serving import command, servable
 
 def look(*_):
     print("loading", flush=True)
-    time.sleep(1)
+    sys.stdin.read()
     return {}, []
 
 servable._look = look
@@ -248,30 +248,38 @@ command.main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_still_loads_lets_nobody_in_and_ends_at_a_signal(
-    number: int, tmp_path: Path
-) -> None:
-    (port,) = free_ports(1)
-    ports = ("--port", str(port), "--grpc-port", "0")
-    with subprocess.Popen(
-        [sys.executable, "-c", SLOW_TO_LOAD, *map(str, options(tmp_path)), *ports],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
+def test_a_server_that_still_loads_lets_nobody_in_and_ends_at_a_signal(tmp_path: Path) -> None:
+    """Two servers at a time, one signal each."""
+    loading = zip(free_ports(2), (signal.SIGTERM, signal.SIGINT), strict=True)
+    with contextlib.ExitStack() as stack:
+        running = [(start_slowly(stack, tmp_path, port), port, number) for port, number in loading]
+        for process, port, number in running:
             assert process.stdout is not None
             assert process.stdout.readline() == "loading\n"
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), timeout=5)
             process.send_signal(number)
+        for process, _, number in running:
             _, said = process.communicate(timeout=SECONDS)
-        finally:
-            process.kill()
-        assert process.returncode == 0, said
-        assert "REST on" not in said
-        assert "Traceback" not in said
+            assert process.returncode == 0, f"{number}: {said}"
+            assert "REST on" not in said
+            assert "Traceback" not in said
+
+
+def start_slowly(stack: contextlib.ExitStack, folder: Path, port: int) -> Any:
+    """Starts a server that loads until its input is closed, and ends with the stack."""
+    ports = ("--port", str(port), "--grpc-port", "0")
+    process = stack.enter_context(
+        subprocess.Popen(
+            [sys.executable, "-c", SLOW_TO_LOAD, *map(str, options(folder)), *ports],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    )
+    stack.callback(process.kill)
+    return process
 
 
 ORIGIN = "https://page.example"
