@@ -11,7 +11,6 @@ can be stopped at any time. The memory is the process's.
 import argparse
 import os
 import pathlib
-import struct
 import sys
 import tempfile
 import time
@@ -26,11 +25,11 @@ import one_data_node
 from data_nodes import Given, base_of_versions
 
 from components import unbatching
+from components.data.idx import to_idx_bytes
 from pipeline import engines
 from pipeline.beam_arguments import beam_arguments
 
 SIDE, BLOCK, FEW = 28, 10_000, 1_000
-IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
 inner = unbatching.unbatched
 
 
@@ -62,16 +61,10 @@ def write_digits(folder: pathlib.Path, name: str, count: int) -> None:
     random = np.random.default_rng(0)
     shape = (BLOCK, SIDE, SIDE)
     images = random.integers(0, 256, shape, np.uint8) * (random.random(shape) < 0.2)  # as ink
-    labels = (np.arange(BLOCK) % 10).astype(np.uint8)
-    with (
-        (folder / f"{name}-images-idx3-ubyte").open("wb") as pixels,
-        (folder / f"{name}-labels-idx1-ubyte").open("wb") as digits,
-    ):
-        pixels.write(struct.pack(">IIII", IMAGES_MAGIC, count, SIDE, SIDE))
-        digits.write(struct.pack(">II", LABELS_MAGIC, count))
-        for first in range(0, count, BLOCK):
-            pixels.write(images[: count - first].astype(np.uint8).tobytes())
-            digits.write(labels[: count - first].tobytes())
+    labels = (np.arange(count) % 10).astype(np.uint8)
+    files = {"images-idx3": np.resize(images, (count, SIDE, SIDE)), "labels-idx1": labels}
+    for kind, array in files.items():
+        (folder / f"{name}-{kind}-ubyte").write_bytes(to_idx_bytes(array))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Reads ML Metadata: what the nodes of the last run produced; and tidies up after a kill."""
+"""Reads ML Metadata: what the nodes of the last run produced; and tidies up before a run."""
 
 import datetime
 import pathlib
