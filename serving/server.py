@@ -52,7 +52,7 @@ async def serve(options: Options) -> None:
     try:
         with _stopped_by_signals(http, loading):
             await asyncio.wait([loading])
-            if loading.cancelled():
+            if http.should_exit:
                 return
             loading.result()
             listener.listen(BACKLOG)  # not before: who connects is answered
@@ -101,6 +101,7 @@ def _stopped_by_signals(http: uvicorn.Server, loading: asyncio.Task[None]) -> It
     loop = asyncio.get_running_loop()
 
     def stop(number: signal.Signals) -> None:
+        LOG.info("%s: the server ends", number.name)
         loading.cancel()
         http.handle_exit(number, None)
 

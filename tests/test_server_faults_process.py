@@ -259,6 +259,10 @@ def test_a_server_that_still_loads_lets_nobody_in_and_ends_at_a_signal(tmp_path:
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), timeout=5)
             process.send_signal(number)
+            assert process.stderr is not None
+            ends = f" {number.name}: the server ends\n"
+            while not process.stderr.readline().endswith(ends):  # else the load may end first
+                assert process.poll() is None
         for process, _, number in running:
             _, said = process.communicate(timeout=SECONDS)
             assert process.returncode == 0, f"{number}: {said}"
