@@ -2,7 +2,8 @@
 
 Each cell is the median of three rounds, each in a process of its own; the columns take turns, so
 that a change of the machine's speed meets all of them. The notebook's column is the study's code:
-float32 NumPy arrays that were resized beforehand, and `model.fit` as it comes. Usage:
+float32 NumPy arrays that were resized beforehand, and `model.fit` as it comes (`notebook.py`); that
+both learn the same is shown by `equal_accuracy.py`. Usage:
 
     python benchmarks/training.py [--seconds 20] [--only sequential] [--torch PYTHON]
 
@@ -12,7 +13,6 @@ channels last, in bfloat16 autocast where the CPU has that (`benchmarks/torch_mo
 
 import argparse
 import dataclasses
-import importlib
 import json
 import os
 import pathlib
@@ -131,20 +131,13 @@ def _rate_of(fit: Callable[[int], None], batch: int, seconds: float) -> float:
 
 def _notebook(row: Row, seconds: float) -> float:
     """Trains as the study's notebook did."""
-    import keras
+    import notebook
     import numpy as np
-    import tensorflow as tf
 
+    shape = (row.side, row.side, row.channels)
     images, labels = _digits(2_048 if row.side == 28 else 8 * row.batch)
-    pixels = (images[..., None] / 255.0).astype("float32")
-    if row.side != 28:
-        pixels = tf.image.resize(pixels, (row.side, row.side)).numpy()
-    pixels = np.repeat(pixels, row.channels, -1)
-    module = importlib.import_module(f"components.models.{row.model}")
-    model = module.network((row.side, row.side, row.channels))
-    model.compile(
-        keras.optimizers.Adam(1e-4), loss="sparse_categorical_crossentropy", metrics=["acc"]
-    )
+    pixels = notebook.arrays(images, shape)
+    model = notebook.network(row.model, shape, 1e-4)
 
     def fit(steps: int) -> None:
         chosen = np.arange(steps * row.batch) % len(labels)

@@ -30,6 +30,7 @@ class Training:
       side: height and width of the input.
       images: of `train`, from its start; 0 means all 48,000.
       eval_images: of `eval`, after each epoch; 0 means all 12,000.
+      test_images: of `test`, from its start; None means all 10,000.
       variant: arguments of the model's `network`, and `clip_norm`, instead of what its `build` has;
         `module` is that of another `network`.
       changes: of `ModelSettings`, by field.
@@ -48,6 +49,7 @@ class Training:
     schedule: str = "constant"
     changes: dict[str, Any] = dataclasses.field(default_factory=dict)
     variant: dict[str, Any] | None = None
+    test_images: int | None = None
 
     @property
     def file(self) -> str:
@@ -135,7 +137,9 @@ def _train(training: Training, file: pathlib.Path) -> None:
     from components.training.fit import FitJob, fit
     from components.training.keeper import TrainingDiverged
 
-    splits = data.split(data.load(""), training.images, training.eval_images, 0)
+    splits = data.split(
+        data.load(""), training.images, training.eval_images, training.test_images or 0
+    )
     train, eval_, test = (
         Digits(images, labels.astype("int64"))
         for images, labels in (splits["train"], splits["eval"], splits["test"])
