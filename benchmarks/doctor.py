@@ -17,6 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
@@ -78,12 +79,19 @@ def _both(row: tuple, seconds: float, with_first: bool) -> dict[bool, dict]:
     for doctor, part in zip((with_first, not with_first), halves, strict=True):
         told = json.dumps({"row": row, "seconds": seconds, "doctor": doctor, "cores": part})
         command = [sys.executable, __file__, "--child", told]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        started[doctor] = subprocess.Popen(command, text=True, **pipes)
+        started[doctor] = subprocess.Popen(
+            command,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
     for process in started.values():
+        assert process.stdout is not None
         if process.stdout.readline() != READY:
             sys.exit(f"expected a training to begin; it ended with exit code {process.wait()}")
     for process in started.values():
+        assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
     return {d: json.loads(p.communicate()[0].splitlines()[-1]) for d, p in started.items()}
@@ -117,7 +125,12 @@ def _train(row: list, seconds: float, doctor: bool, cores: list[int]) -> dict[st
     fit(dataclasses.replace(job, train=digits.first(batch), epochs=1, doctor=None))
     doctors: list[Doctor] = []
     discharge = Doctor.discharge
-    Doctor.discharge = lambda one, *a: (doctors.append(one), discharge(one, *a))[1]
+
+    def remembered(doctor: Doctor, *arguments: Any) -> Any:
+        doctors.append(doctor)
+        return discharge(doctor, *arguments)
+
+    Doctor.discharge = remembered  # type: ignore
     print(READY, end="", flush=True)
     sys.stdin.readline()
     begun = time.perf_counter()

@@ -77,7 +77,7 @@ def _components(last: str, given: Given) -> list[Any]:
         disable_statistics=True,
         custom_config={"input_shape": [28, 28, 1]},
     ).with_id(f"Transform.{MODEL}")
-    made = {
+    made: dict[str, list[Any]] = {
         "MnistExampleGen": [example_gen, schema],
         "StatisticsGen": [statistics],
         "StrictExampleValidator": [validator],

@@ -125,7 +125,7 @@ def _seconds_grow(results: Sequence[Result]) -> str:
     worse = []
     for node in BEAM_NODES:
         quiet = _quiet(results, node)
-        if len(quiet) > 1 and (exponent := _exponent(*quiet[-2:], node)) > WORSE:
+        if len(quiet) > 1 and (exponent := _exponent(quiet[-2], quiet[-1], node)) > WORSE:
             worse.append(f"{node} (exponent {exponent:.2f})")
     if not worse:
         return "Between each node's two largest sizes seconds grow in none worse than linearly."

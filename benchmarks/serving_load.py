@@ -53,10 +53,9 @@ class Cell:
 def median(cells: list[Cell]) -> Cell:
     """Returns the median of each number over the rounds; the sum of the failures."""
     return Cell(
-        *(
-            statistics.median(getattr(cell, key) for cell in cells)
-            for key in ("rate", "p50", "p99")
-        ),
+        statistics.median(cell.rate for cell in cells),
+        statistics.median(cell.p50 for cell in cells),
+        statistics.median(cell.p99 for cell in cells),
         sum(cell.refused for cell in cells),
         sum(cell.broken for cell in cells),
     )

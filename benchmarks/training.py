@@ -96,10 +96,10 @@ def _child(row: Row, seconds: float, what: str) -> Callable[[], float]:
     command = [sys.executable, __file__, "--child", argument]
 
     def measure() -> float:
-        out = subprocess.check_output(
-            command, text=True, env=environment, stderr=subprocess.DEVNULL
-        )
-        return float(out.split()[-1])
+        done = subprocess.run(command, text=True, env=environment, capture_output=True)
+        if done.returncode:
+            sys.exit(f"expected {what} to train {row.model}; it ended with:\n{done.stderr}")
+        return float(done.stdout.split()[-1])
 
     return measure
 
@@ -172,7 +172,7 @@ def _ours(row: Row, seconds: float) -> float:
     )
     devices.prepare_gpus()
     steps_in_epoch = dataset.steps_in_epoch(len(labels), row.batch)
-    model, whole = fitting._compiled(job, steps_in_epoch)
+    model, whole = fitting.compiled(job, steps_in_epoch)
     batches = dataset.training_batches(digits, row.batch, transform, 0, 0, whole)
     at_once = model.steps_per_execution
 

@@ -195,6 +195,18 @@ def test_without_a_log_the_command_says_what_to_do(
     assert f"serve with --log-requests {workdir.root / 'requests'}" in said
 
 
+def test_a_workdir_that_takes_no_log_is_a_wrong_call(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("metadata.sqlite", "logs"):  # a file where a folder should be: root may write all
+        (tmp_path / name).touch()
+    log = log_of(tmp_path / "log", np.zeros((60, 28, 28), np.uint8), np.ones((60, 10)))
+    assert show_drift(tmp_path, log) == 2
+    said = capfd.readouterr().err
+    assert f"expected to read {log} and to write to {tmp_path}; " in said
+    assert str(tmp_path / "logs") in said
+
+
 def test_49_digits_are_too_few(
     tmp_path: Path, workdir: Workdir, splits: Splits, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,7 +113,7 @@ def fit(job: FitJob, stop: Stop | None = None, channel: Channel | None = None) -
 def _fit(job: FitJob, stop: Stop, channel: Channel | None) -> FitResult:
     keras.utils.set_random_seed(job.model.seed)
     steps = dataset.steps_in_epoch(len(job.train.labels), job.batch_size)
-    model, steps = _compiled(job, steps, channel)
+    model, steps = compiled(job, steps, channel)
     checkpoints = Checkpoints(job.state_dir, model) if job.state_dir else None
     state = checkpoints.restore() if checkpoints else None
     record = Record.from_state(state) if state else Record()
@@ -146,7 +146,7 @@ def follow(job: FitJob, channel: Channel) -> None:
     """Takes a worker's part in the training of a chief, with the same job but for what it keeps."""
     keras.utils.set_random_seed(job.model.seed)
     steps = dataset.steps_in_epoch(len(job.train.labels), job.batch_size)
-    model, steps = _compiled(job, steps, channel)
+    model, steps = compiled(job, steps, channel)
     replicas.follow(model, _batches(job, steps), channel)
 
 
@@ -177,7 +177,7 @@ def _batches(job: FitJob, steps: int) -> replicas.Batches:
     return batches
 
 
-def _compiled(job: FitJob, steps: int, channel: Channel | None) -> tuple[keras.Model, int]:
+def compiled(job: FitJob, steps: int, channel: Channel | None = None) -> tuple[keras.Model, int]:
     """Returns the compiled model and an epoch's steps, a multiple of those in one execution."""
     module = importlib.import_module(job.model.module)
     at_once = steps_at_once(steps, module.STEPS_PER_EXECUTION)
