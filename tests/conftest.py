@@ -27,9 +27,12 @@ STOP_SECONDS = 20
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
+LONG = {"graph", "test_stopping.py", "test_tuning_parallel.py", "test_doctor_of_networks.py"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the graph's files first: they take minutes, and one left for the end would run alone."""
-    items.sort(key=lambda item: "graph" not in item.path.parts)
+    """Puts what takes minutes first: a file of these left for the end would run alone."""
+    items.sort(key=lambda item: LONG.isdisjoint(item.path.parts))
 
 
 @dataclasses.dataclass
