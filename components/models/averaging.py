@@ -1,19 +1,6 @@
 """Weights averaged over the last steps of a training: what Adam keeps of them, and their use."""
 
-from typing import Any
-
 import keras
-
-
-class AveragingAdam(keras.optimizers.Adam):
-    """Adam that keeps a moving average of the weights and leaves the weights themselves alone.
-
-    Keras puts the averages into the model at the end of each `fit`; a training that is made of two,
-    since a kill cut it in two, would go on from another place.
-    """
-
-    def finalize_variable_values(self, var_list: list[Any]) -> None:
-        """Leaves the weights as they are."""
 
 
 class Averages:

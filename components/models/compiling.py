@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from components.models.averaging import AveragingAdam
+from components.models.adam import OnePassAdam
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ def compile_classifier(
       hparams: the learning rate and the steps in one execution.
       clip_norm: bound of the global gradient norm, or None for no bound.
     """
-    optimizer = AveragingAdam(
+    optimizer = OnePassAdam(
         hparams.learning_rate,
         weight_decay=hparams.weight_decay or None,
         global_clipnorm=clip_norm,
