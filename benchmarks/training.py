@@ -8,7 +8,7 @@ both learn the same is shown by `equal_accuracy.py`. Usage:
     python benchmarks/training.py [--seconds 20] [--only sequential] [--torch PYTHON]
 
 `--torch` names a Python with PyTorch in an environment of its own; it trains the same layers,
-channels last, in bfloat16 autocast where the CPU has that (`benchmarks/torch_models.py`).
+channels last, in bfloat16 autocast where that is the quicker (`benchmarks/torch_models.py`).
 """
 
 import argparse
