@@ -266,7 +266,7 @@ def test_two_devices_learn_what_one_learns_and_go_on_from_a_checkpoint(
     assert len(mirrored["loss"]) == 3
     assert mirrored["loss"][-1] < 0.5 * mirrored["loss"][0]
     for figure in ("loss", "val_loss", "weights"):
-        np.testing.assert_allclose(mirrored[figure], alone[figure], rtol=1e-5)
+        np.testing.assert_allclose(mirrored[figure], alone[figure], rtol=1e-4)
 
 
 def test_two_devices_learn_in_float16(on_two_devices: dict[str, dict[str, Any]]) -> None:
