@@ -15,6 +15,7 @@ import pytest
 from pipeline.flink import cluster as clusters
 from pipeline.flink import fetch, listening, settings, state, versions
 from pipeline.flink.__main__ import NO_CLUSTER
+from tests.ended import ended
 
 SMALL = settings.ClusterSettings(task_managers=1, slots=1)
 
@@ -89,7 +90,7 @@ def test_a_cluster_starts_is_seen_and_stops_with_its_workers(
 
     assert clusters.stop(tmp_path) == 4
     assert not any(cluster.running().values())
-    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    assert ended(worker)
     with pytest.raises(state.ClusterError, match="none was started: run python -m pipeline.fl"):
         clusters.stop(tmp_path)
 
@@ -139,7 +140,7 @@ def test_a_cluster_that_is_not_ready_in_time_is_stopped(
     with pytest.raises(state.ClusterError, match="expected its task slots within 0 s"):
         clusters.start(tmp_path, packages(tmp_path), SMALL)
     time.sleep(0.2)
-    after = {p.pid for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE}
+    after = {p.pid for p in psutil.Process().children() if not ended(p)}
     assert after <= before
 
 
@@ -155,7 +156,7 @@ def test_what_stops_the_first_process_is_told_and_not_what_stopping_it_meets(
     before = {p.pid for p in psutil.Process().children()}
     with pytest.raises(OSError, match="No space left on device"):
         clusters.start(tmp_path, packages(tmp_path), SMALL)
-    after = {p.pid for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE}
+    after = {p.pid for p in psutil.Process().children() if not ended(p)}
     assert after <= before
 
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from components.serving_validator import guard, process
+from tests.ended import ended
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SLEEP = "import time; time.sleep(60)"
@@ -25,12 +26,14 @@ def program(text: str) -> list[str]:
 
 def gone(pid: int) -> bool:
     """Waits until a process has ended; a zombie has."""
+    try:
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return True
     deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
+    while not ended(process) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return False
+    return ended(process)
 
 
 def written(file: pathlib.Path) -> str:

@@ -33,6 +33,7 @@ from pipeline.options import Options, check
 from pipeline.settings import model_nodes
 from pipeline.workdir import Workdir
 from pipeline.wrong_call import WrongCall
+from tests.ended import ended
 from tests.tuner_node import run_node, told, write_examples
 
 pytestmark = pytest.mark.slow
@@ -250,7 +251,7 @@ def test_a_worker_goes_with_a_chief_that_is_killed() -> None:
         assert process.stdout
         worker = psutil.Process(int(process.stdout.readline()))
         process.kill()
-    wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: ended(worker))
 
 
 def workers(folder: pathlib.Path, program: str) -> list[Worker]:

@@ -29,6 +29,7 @@ from pipeline.flink import state
 from pipeline.flink.fetch import fetched
 from pipeline.flink.listening import overview
 from pipeline.flink.settings import ClusterSettings
+from tests.ended import ended
 
 pytestmark = pytest.mark.slow
 
@@ -463,5 +464,5 @@ def test_nothing_of_a_stopped_cluster_is_left(tmp_path: pathlib.Path) -> None:
     cluster = clusters.start(tmp_path, fetched(FOLDER), ClusterSettings(task_managers=1))
     processes = [psutil.Process(p.pid) for p in cluster.processes.values()]
     clusters.stop(tmp_path)
-    assert not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    assert not [p for p in processes if not ended(p)]
     shutil.rmtree(cluster.folder)
