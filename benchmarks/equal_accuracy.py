@@ -9,6 +9,7 @@ this machine. Writes one JSON file a training and goes on where it was stopped. 
 
 import argparse
 import dataclasses
+import importlib
 import json
 import os
 import pathlib
@@ -18,7 +19,7 @@ import sys
 
 from document_table import table
 from study_document import interval
-from trainings import DEFAULT_FOLDER, Training, machine, results, run_all
+from trainings import DEFAULT_FOLDER, Training, keep, machine, results, run_all
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
@@ -79,8 +80,6 @@ def _row(ours: list[Training], folder: pathlib.Path) -> list[str]:
 
 
 def _train_as_the_notebook(training: Training, folder: pathlib.Path) -> None:
-    import importlib
-
     import keras
     import notebook
 
@@ -108,9 +107,7 @@ def _train_as_the_notebook(training: Training, folder: pathlib.Path) -> None:
         "test_accuracy": scoring.accuracy(answers, labels),
         "machine": machine(),
     }
-    part = (folder / training.file).with_suffix(".part")
-    part.write_text(json.dumps(found))
-    part.replace(folder / training.file)
+    keep(found, folder / training.file)
 
 
 if __name__ == "__main__":

@@ -178,6 +178,11 @@ def _train(training: Training, file: pathlib.Path) -> None:
             "diagnosis": diagnosis_of(result.record, result.diagnosis),
         }
         found["seen"] = _seen(found["diagnosis"].pop("samples"))
+    keep(found, file)
+
+
+def keep(found: Result, file: pathlib.Path) -> None:
+    """Writes a result, whole or not at all."""
     part = file.with_suffix(".part")
     part.write_text(json.dumps(found))
     part.replace(file)

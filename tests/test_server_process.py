@@ -27,13 +27,13 @@ def program(text: str) -> list[str]:
 def gone(pid: int) -> bool:
     """Waits until a process has ended; a zombie has."""
     try:
-        process = psutil.Process(pid)
+        asked = psutil.Process(pid)
     except psutil.NoSuchProcess:
         return True
     deadline = time.monotonic() + SECONDS
-    while not ended(process) and time.monotonic() < deadline:
+    while not ended(asked) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return ended(process)
+    return ended(asked)
 
 
 def written(file: pathlib.Path) -> str:
